@@ -12,7 +12,7 @@ import importlib.util
 import shlex
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import click
 
@@ -28,6 +28,7 @@ from jobprov.provenance.errors import (
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+    from sqlalchemy.exc import OperationalError
 
 
 class Listed(NamedTuple):
@@ -520,6 +521,11 @@ def sentence(problem: Exception) -> str:
         # As of a file that is no database; SQLAlchemy's text has statements and links as well
         reason = getattr(problem, "orig", problem)
         text = f"jobprov: The database cannot be read: {reason}. Is this the service's folder?"
+    if type(problem).__name__ == "OperationalError":
+        # Only where it was raised is its package there
+        from jobprov.provenance.db.connections.engines import unanswered  # noqa: PLC0415
+
+        text = f"jobprov: {unanswered(cast('OperationalError', problem))}"
     if isinstance(problem, UnicodeEncodeError):
         # What is written in UTF-8 came from the command line, where Linux takes any bytes
         word = ascii(problem.object[max(0, problem.start - 20) : problem.end + 20])

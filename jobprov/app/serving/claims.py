@@ -7,8 +7,8 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import TextIO
 
 from sqlalchemy.engine import make_url
 
@@ -33,14 +33,15 @@ def held_database(url: str) -> Iterator[None]:
         yield
         return
     try:
-        lock = Path(f"{parsed.database}.serve").open("a+", encoding="ascii")  # noqa: SIM115 - below
+        # Unbuffered: what a full disk did not take would be tried again when it is closed
+        lock = Path(f"{parsed.database}.serve").open("a+b", buffering=0)  # noqa: SIM115 - below
     except OSError:
         yield  # the database itself tells what is wrong with its folder
         return
     with lock:
         if not _is_taken(lock):
             lock.seek(0)
-            holder = lock.read().strip()
+            holder = lock.read().decode(errors="replace").strip()
             raise ConflictError(
                 f"Another `jobprov serve`, process {holder}, has the database {parsed.database}: "
                 "stop that one, or choose another folder (--data). Several services can share "
@@ -49,14 +50,13 @@ def held_database(url: str) -> Iterator[None]:
         yield
 
 
-def _is_taken(lock: TextIO) -> bool:
+def _is_taken(lock: FileIO) -> bool:
     """Take a lock and write its owner into the file; return whether it was free."""
     for attempt in range(1, _TRIES + 1):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
+            lock.write(str(os.getpid()).encode())
         except BlockingIOError:
             if attempt < _TRIES:
                 time.sleep(1)

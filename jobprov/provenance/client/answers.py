@@ -54,8 +54,9 @@ def check(answer: requests.Response) -> requests.Response:
     if not _is_of_jobprov(status, problem):
         detail = str(problem.get("detail") or "")
         words = f"{answer.url} answers {status}, but it is not jobprov that answered. {detail}"
-        if not detail and status < requests.codes.internal_server_error:
-            words += "Is the address right?"
+        if not detail:
+            is_its_own = status < requests.codes.internal_server_error
+            words += "Is the address right?" if is_its_own else "Does jobprov run behind it?"
         raise GatewayError(words.rstrip(), status)
     raise error_of(status, problem, answer.url)
 

@@ -171,7 +171,7 @@ class Client(Histories):
     def export(self, job_id: str, form: str, *, experiment: str | None = None) -> str:
         """Return a job as `prov-json`, `prov-n`, `openlineage` or `in-toto`."""
         path = f"/jobs/{part(job_id)}/exports/{part(form)}"
-        return self._call("GET", path, params={"experiment": experiment}).content.decode()
+        return self._text(path, experiment=experiment)
 
     def gaps(self, **filters: Any) -> GapCounts:
         """Return what would stop reruns, counted by code; filters are those of `GET /gaps`."""
@@ -247,9 +247,8 @@ class Client(Histories):
         `plain` and `did` are one a line; `mql` is a query of MetaCat, `sam` a dimension of SAM.
         """
         place, named = task_place(task_id)
-        query = {**named, "experiment": experiment, "format": form}
-        answer = self._call("GET", f"/tasks/{place}/draining", params=query)
-        return answer.content.decode()
+        path = f"/tasks/{place}/draining"
+        return self._text(path, **named, experiment=experiment, format=form)
 
     def recipes(self, *, experiment: str | None = None) -> Iterator[DivergentRecipe]:
         """Yield the recipes whose jobs have more than one result, page by page."""
@@ -324,9 +323,8 @@ class Client(Histories):
     def missing_text(self, task_id: str, form: str, *, experiment: str | None = None) -> str:
         """Return the same units as text: `plain`, one a line, or `sam`, a dimension of SAM."""
         place, named = task_place(task_id)
-        query = {**named, "experiment": experiment, "format": form}
-        answer = self._call("GET", f"/tasks/{place}/missing", params=query)
-        return answer.content.decode()
+        path = f"/tasks/{place}/missing"
+        return self._text(path, **named, experiment=experiment, format=form)
 
     def ready_files(self, task_id: str, *, experiment: str | None = None) -> Iterator[ReadyFile]:
         """Yield the files that a task's jobs made and no job has read yet, the oldest first."""
@@ -392,16 +390,14 @@ class Client(Histories):
     ) -> str:
         """Return the configuration of a step as text: `ran`, `expanded`, `annotated` and so on."""
         path = f"/jobs/{part(job_id)}/configurations/{part(step)}"
-        answer = self._call("GET", path, params={"form": form, "experiment": experiment})
-        return answer.content.decode(errors="replace")
+        return self._text(path, form=form, experiment=experiment)
 
     def log(
         self, job_id: str, name: str, *, experiment: str | None = None, tail: int | None = None
     ) -> str:
         """Return a log, or its last lines."""
-        query = {"experiment": experiment, "tail": tail}
-        answer = self._call("GET", f"/jobs/{part(job_id)}/logs/{part(name)}", params=query)
-        return answer.content.decode(errors="replace")
+        path = f"/jobs/{part(job_id)}/logs/{part(name)}"
+        return self._text(path, experiment=experiment, tail=tail)
 
     def save_log(
         self,
@@ -535,7 +531,7 @@ class Client(Histories):
 
     def get_blob(self, sha256: str) -> bytes:
         """Return a blob's bytes."""
-        return self._call("GET", f"/blobs/{part(sha256)}").content
+        return self._marked("GET", f"/blobs/{part(sha256)}").content
 
     def sight_file(self, sighting: Mapping[str, Any]) -> SightingAnswer:
         """Send a file as a catalog or transfer service saw it; return the job it was joined to."""
@@ -612,7 +608,7 @@ class Client(Histories):
 
     def retries_text(self, form: str, **query: Any) -> str:
         """Return the exact resubmission of those jobs: `condor`, `jobsub` or `sam`."""
-        return self._call("GET", "/retries", params={**query, "format": form}).content.decode()
+        return self._text("/retries", **query, format=form)
 
     def outside_inputs(self, experiment: str, jobs: Sequence[str]) -> OutsideInputs:
         """Return the inputs that the bundles of jobs lack, and where they may be."""

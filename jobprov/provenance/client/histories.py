@@ -40,9 +40,7 @@ class Histories(Transport):
 
     def lineage_text(self, name: str, form: str, **query: Any) -> str:
         """Return the graph around a file as `text`, `dot`, `svg`, `prov-json` or `prov-n`."""
-        return self._call(
-            "GET", f"/files/{part(name)}/lineage", params={**query, "format": form}
-        ).content.decode()
+        return self._text(f"/files/{part(name)}/lineage", **query, format=form)
 
     def lineage_picture(self, name: str, **query: Any) -> Picture:
         """Return the graph around a file as a picture, which a notebook shows by itself."""
@@ -101,6 +99,7 @@ class Histories(Transport):
 
     def impact_lines(self, form: str, **query: Any) -> Iterator[bytes]:
         """Yield every file that is touched, as lines of `csv` or `ndjson`."""
-        answer = self._call("GET", "/lineage/impact", params={**query, "format": form}, stream=True)
+        query = {**query, "format": form}
+        answer = self._marked("GET", "/lineage/impact", params=query, stream=True)
         with answer:
             yield from answer.iter_lines()

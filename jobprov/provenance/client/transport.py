@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 import requests
 from requests.auth import AuthBase
-from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
+from requests.exceptions import ChunkedEncodingError, InvalidSchema, InvalidURL, MissingSchema
 
 from jobprov.provenance.answers.addresses import fits_path
 from jobprov.provenance.answers.recording import BlobAnswer, PartAnswer
@@ -34,6 +34,8 @@ _LATER = (429, 502, 503, 504)
 T = TypeVar("T")
 P = TypeVar("P", bound="_Page")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_BROKEN_OFF = "it breaks off the connection"
+_SYSTEM_ERROR = re.compile(r"\[Errno \d+\] ([\w ]+)")
 SMALLEST_PART = 16 * 1024
 """A gateway that does not take so much takes nothing of use."""
 _MOST_STANDSTILLS = 3
@@ -151,7 +153,7 @@ class Transport:
             raise BadInputError(f"There is no folder {target.parent} for {target.name}.")
         if target.exists() and not target.is_file():
             raise BadInputError(f"{target} is no plain file, and would be replaced by one.")
-        answer = self._call("GET", path, params=dict(query), stream=True)
+        answer = self._marked("GET", path, params=dict(query), stream=True)
         temporary = target.with_name(f".{target.name}.part")
         try:
             with temporary.open("wb") as stream:
@@ -198,6 +200,28 @@ class Transport:
             UnreachableError: whoever answered is not jobprov.
         """
         return self._decoded(kind, self._call(method, path, **options))
+
+    def _text(self, path: str, /, **query: Any) -> str:
+        """Return an answer that is text for people or for other programs.
+
+        Raises:
+            UnreachableError: whoever answered is not jobprov.
+        """
+        return self._marked("GET", path, params=query).content.decode(errors="replace")
+
+    def _marked(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Return a good answer whose form tells nothing of who gave it, as of a text or a tar.
+
+        A portal's page of a login would pass for it: every answer of jobprov has a number.
+
+        Raises:
+            UnreachableError: whoever answered is not jobprov.
+        """
+        answer = self._call(method, path, **options)
+        if "X-Request-Id" not in answer.headers:
+            answer.close()
+            raise self._stranger()
+        return answer
 
     def _decoded(self, kind: type[T], answer: requests.Response) -> T:
         try:
@@ -340,11 +364,20 @@ def reason_of(problem: Exception) -> str:
     # requests wraps these so deep that only their texts tell them apart
     if isinstance(problem, requests.exceptions.SSLError):
         return _reason_of_tls(str(problem))
-    if "refused" in str(problem):
+    if isinstance(problem, ChunkedEncodingError):
+        return _BROKEN_OFF
+    return _reason_of_line(str(problem)) or type(problem).__name__
+
+
+def _reason_of_line(words: str) -> str | None:
+    if "refused" in words:
         return "it refuses connections"
-    if "NameResolutionError" in str(problem):
+    if "NameResolutionError" in words:
         return "no such host is known"
-    return type(problem).__name__
+    if "Connection aborted" in words:
+        return _BROKEN_OFF
+    of_the_system = _SYSTEM_ERROR.search(words)
+    return of_the_system[1] if of_the_system else None
 
 
 def _reason_of_tls(words: str) -> str:

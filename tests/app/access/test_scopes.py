@@ -121,3 +121,16 @@ def test_record_of_a_job_is_taken_with_the_scopes_of_jobs(
     header = {"Authorization": f"Bearer {token_with(*OF_JOBS)}"}
 
     assert client.put(f"/api/v1/jobs/{JOB}", json=a_record(), headers=header).status_code == 201
+
+
+@on_sqlite_alone
+def test_token_of_another_experiment_is_refused_in_words_that_fit_every_call(
+    client: FlaskClient, token_with: Callable[..., str]
+) -> None:
+    header = {"Authorization": f"Bearer {token_with(Scope.RUN)}"}
+
+    take = {"experiment": "mu2e", "holder": "agent", "limit": 1}
+    answer = client.post("/api/v1/orders/take", json=take, headers=header)
+
+    told = assert_problem(answer, 403)["detail"]
+    assert told == "The token is of nova; this call is about mu2e."

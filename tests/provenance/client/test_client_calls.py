@@ -5,8 +5,9 @@ Errors by class, tries again only what may be repeated.
 
 import json
 import os
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,7 @@ class Peer:
 
     def __init__(self) -> None:
         self.answers: list[tuple[int, Any]] = [(200, {})]
+        self.is_jobprov = True
         self.requests: list[tuple[str, str, bytes, str | None]] = []
         peer = self
 
@@ -99,6 +101,8 @@ class Peer:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
                 self.send_header("ETag", '"1-L2-abc"')
+                if peer.is_jobprov:
+                    self.send_header("X-Request-Id", "f4fe5cb2-1")
                 self.end_headers()
                 self.wfile.write(content)
 
@@ -285,6 +289,80 @@ def test_answer_that_says_nothing_of_the_record_is_none_of_jobprovs(peer: Peer) 
 
     with pytest.raises(UnreachableError, match="does not answer as jobprov does"):
         Client(peer.url).record({"job_id": JOB})
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "it breaks off the connection"),
+        (b"", "it breaks off the connection"),
+    ],
+)
+def test_answer_that_breaks_off_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes, reason: str
+) -> None:
+    monkeypatch.setattr(transport, "_PAUSE_SECONDS", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def break_off() -> None:
+            for _ in range(transport.TRIES):
+                line, _ = server.accept()
+                with line:
+                    line.recv(65536)
+                    line.sendall(sent)
+
+        thread = threading.Thread(target=break_off, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+        with pytest.raises(UnreachableError, match=f"No jobprov answers at {url}: {reason}"):
+            list(Client(url).jobs())
+        thread.join()
+
+
+def test_error_of_the_system_is_told_in_its_words() -> None:
+    problem = requests.ConnectionError("Failed to establish: [Errno 113] No route to host'))")
+
+    assert transport.reason_of(problem) == "No route to host"
+
+
+@pytest.mark.parametrize(
+    ("status", "question"), [(403, "Is the address right?"), (502, "Does jobprov run behind it?")]
+)
+def test_error_of_a_gateway_says_what_to_look_at(peer: Peer, status: int, question: str) -> None:
+    peer.answers = [(status, b"<html>nginx</html>")]
+
+    with pytest.raises(UnreachableError) as refused:
+        Client(peer.url).file("a.root")
+    assert str(refused.value).endswith(f"not jobprov that answered. {question}")
+
+
+_TEXTS: list[Callable[[Client, Path], object]] = [
+    lambda client, _: client.lineage_text("a.root", "text"),
+    lambda client, _: client.export(JOB, "prov-n"),
+    lambda client, _: client.log(JOB, "stdout"),
+    lambda client, _: client.configuration_text(JOB, "reco", "ran"),
+    lambda client, _: client.draining_text("t1", "plain"),
+    lambda client, _: client.missing_text("t1", "plain"),
+    lambda client, _: client.retries_text("condor"),
+    lambda client, _: client.get_blob(sha256(b"")),
+    lambda client, _: list(client.impact_lines("csv")),
+    lambda client, folder: client.save_bundle(JOB, folder / "job.tar"),
+    lambda client, folder: client.save_log(JOB, "stdout", folder / "job.log"),
+]
+
+
+@pytest.mark.parametrize("ask", _TEXTS)
+@pytest.mark.parametrize("page", [b"<html>Log in</html>", b'{"jobs": [\xff'])
+def test_page_of_a_portal_is_no_text_or_bundle_of_jobprovs(
+    peer: Peer, tmp_path: Path, ask: Callable[[Client, Path], object], page: bytes
+) -> None:
+    peer.is_jobprov = False
+    peer.answers = [(200, page)]
+
+    with pytest.raises(UnreachableError, match="does not answer as jobprov does"):
+        ask(Client(peer.url), tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_answer_without_what_jobprov_says_is_a_strangers(peer: Peer) -> None:

@@ -105,7 +105,9 @@ def check_experiment(grant: Grant, experiment: str) -> None:
         ForbiddenError: it is another one's token.
     """
     if not grant.allows(experiment):
-        raise ForbiddenError(f"The token is of {grant.experiment}; the record is of {experiment}.")
+        raise ForbiddenError(
+            f"The token is of {grant.experiment}; this call is about {experiment}."
+        )
 
 
 def check_record(grant: Grant, decoded: DecodedRecord) -> None:

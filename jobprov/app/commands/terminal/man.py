@@ -47,7 +47,11 @@ def _write(root: click.Command, wanted: str, folder: Path) -> int:
     for typed, command in commands_below(root, "jobprov"):
         if typed == wanted or typed.startswith(f"{wanted} "):
             page = folder / f"{typed.replace(' ', '-')}.1"
-            page.write_text(manual_of(command, typed), encoding="utf-8")
+            try:
+                page.write_text(manual_of(command, typed), encoding="utf-8")
+            except OSError as problem:
+                problem.filename = str(page)  # which a full disk does not tell
+                raise
             count += 1
     if not count:
         raise NotFoundError(f"There is no command {wanted}.")

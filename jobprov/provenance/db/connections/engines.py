@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
@@ -24,6 +24,10 @@ A worker has one that writes, and one a thread that reads what the system keeps 
 """
 _WRITING_STATEMENTS = 512
 """Prepared statements that the writer keeps: some tables have one for each power of two of rows."""
+
+
+_FILE = "jobprov-file"
+"""Of a connection: the file that it was opened on."""
 
 
 class Database(NamedTuple):
@@ -54,7 +58,9 @@ def unanswered(problem: OperationalError) -> UnreachableError:
     reason = str(problem.orig).partition("\n")[0].rstrip(".")
     advice = "; check JOBPROV_DATABASE_URL, and the server there"
     if isinstance(problem.orig, sqlite3.Error):
-        advice = "" if "locked" in reason else "; check the disk, its space and permissions"
+        advice = "; check the disk, its space and permissions"
+        if "locked" in reason:
+            advice = " by another program; `fuser` and the file's path show which"
     return UnreachableError(f"The database does not answer: {reason}{advice}.")
 
 
@@ -125,6 +131,7 @@ def _open_sqlite(url: str, file: str | None) -> Database:
     ):
         event.listen(engine, "connect", partial(set_up_sqlite, cache))
         event.listen(engine, "begin", _beginner(begin))
+    _check_file_before_writing(writing, Path(file))
     return Database(reading, writing)
 
 
@@ -140,6 +147,36 @@ def set_up_sqlite(cache_kilobytes: int, connection: sqlite3.Connection, _record:
         "temp_store=MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _check_file_before_writing(writing: Engine, file: Path) -> None:
+    """Have each transaction that writes look whether the database still is the file of its name.
+
+    Where it was removed or another one put in its place, SQLite writes on into the file that
+    nobody finds any more: what is acknowledged then is gone when the service stops.
+    """
+
+    def note(_connection: sqlite3.Connection, record: Any) -> None:
+        record.info[_FILE] = _identity(file)
+
+    def check(connection: Connection) -> None:
+        if connection.info[_FILE] != _identity(file):
+            raise UnreachableError(
+                f"The database {file} was removed or replaced while the service was using it. "
+                "Stop the service, put the database back, and start it again."
+            )
+
+    event.listen(writing, "connect", note)
+    event.listen(writing, "begin", check, insert=True)  # before it locks anything
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Return by what the system knows a file, whatever its name; None where there is none."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _beginner(statement: str) -> Any:

@@ -1,6 +1,8 @@
 """What a tired person reads where something is not there."""
 
 import os
+import shlex
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -8,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from jobprov.app.cli import exit_code, jobprov, sentence
 from jobprov.provenance.errors import BadInputError, UnreachableError
 from jobprov.provenance.lineage.words import units_of
+from tests.library.commands import clean_environment
 
 
 @pytest.mark.parametrize("words", ["archive stats", "token list", "trail --experiment nova"])
@@ -150,6 +153,34 @@ def test_a_word_that_no_database_can_hold_is_shown_to_who_typed_it() -> None:
     assert sentence(refused.value) == (
         "jobprov: What was typed is not UTF-8 near 'nova\\udcff'; type it anew."
     )
+
+
+def test_database_that_another_program_keeps_locked_is_told_without_statements() -> None:
+    locked = OperationalError("BEGIN IMMEDIATE", {}, sqlite3.OperationalError("database is locked"))
+
+    assert exit_code(locked) == 3
+    assert sentence(locked) == (
+        "jobprov: The database does not answer: database is locked by another program; `fuser` and "
+        "the file's path show which."
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [("man --into FOLDER", "/jobprov.1"), ("serve --port 0 --data FOLDER", "The database ")],
+)
+def test_disk_without_room_is_told_with_what_does_not_fit(
+    tmp_path: Path, words: str, named: str
+) -> None:
+    typed = words.replace("FOLDER", shlex.quote(str(tmp_path)))
+    # No file may get a byte, which needs no full disk and fails at the same calls
+    script = f"ulimit -f 0; exec {shlex.quote(sys.executable)} -m jobprov {typed}"
+    done = subprocess.run(
+        ["sh", "-c", script], env=clean_environment(), capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 3
+    assert named in done.stderr.splitlines()[-1]
 
 
 def test_a_sidecar_without_a_name_is_refused() -> None:
