@@ -219,6 +219,9 @@ def _page(question: JobsQuestion, listed: JobList, around: AroundJobs) -> JobsPa
     line = first_line(
         listed, facets, filters, cause=cause, sort=question.sort, cursor=question.cursor
     )
+    shown_facets = facets_of(facets)
+    counts_some = any(len(facet.choices) > 1 for facet in shown_facets.values())
+    is_whole = question.cursor is None and listed.next is None
     is_by_arrival = question.sort in (None, "-received_at")
     return JobsPage(
         twin=address("/jobs", {**filters, **paging}),
@@ -228,12 +231,12 @@ def _page(question: JobsQuestion, listed: JobList, around: AroundJobs) -> JobsPa
         filters=filters,
         sort=question.sort,
         states=count_states(facets, filters),
-        facets=facets_of(facets),
+        facets=shown_facets,
         shared=shared_by_all(facets, filters),
         heads={name: head_of(name, question.sort, around) for name in ORDER_WORDS},
         cause=cause,
-        unsorted=None if around.is_short else why_unsorted(),
-        counted_of=None if facets.is_exact else facets.counted_of,
+        unsorted=None if around.is_short or is_whole else why_unsorted(),
+        counted_of=facets.counted_of if counts_some and not facets.is_exact else None,
         first_line=line,
         first_page=first_page(),
         next_page=next_page(listed.next),

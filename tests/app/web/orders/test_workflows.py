@@ -707,3 +707,26 @@ def test_waiver_with_nothing_ticked_shows_the_units_again(
     assert shown.status_code == 422
     assert "Nothing was done: tick at least one unit." in tight(shown.text)
     assert 'aria-label="Go on without 1"' in shown.text
+
+
+def test_command_in_the_reason_of_a_stop_is_set_as_code_and_all_failed_units_are_led_to(
+    client: FlaskClient,
+) -> None:
+    declare(client, TEXT.replace("count = 3", "count = 30"))
+    client.post("/api/v1/workflows/toy/advance")
+    taken = client.post("/api/v1/orders/take", json={"experiment": "nova", "holder": "agent"})
+    ended = []
+    for order in taken.get_json()["orders"]:
+        put_job(client, a_job(order["unit"], "failed", code=77))
+        ended.append({"order_id": order["order_id"], "exit_code": 77})
+    report = {"experiment": "nova", "placed": [], "ended": ended}
+    assert client.post("/api/v1/orders/report", json=report).status_code == 200
+    client.post("/api/v1/workflows/toy/advance")
+
+    page, listed = client.get("/workflows/nova/toy").text, client.get("/workflows").text
+    home = client.get("/").text
+
+    for text in (page, listed, home):
+        assert "<code>jobprov launch --resume</code>" in text
+        assert "`" not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    assert re.search(r'20 of \d+ shown. <a href="/retry\?[^"]*">All of them</a>', tight(page))
