@@ -3,7 +3,7 @@
 "use strict";
 import { COUNT_LINE, outer, palette, signOf, styleOf } from "./map_boxes.js";
 
-export const NARROW = matchMedia("(max-width: 40rem)"),
+export const NARROW = matchMedia("(max-width: 43rem)"),
   DARK = matchMedia("(prefers-color-scheme: dark)"),
   STILL = matchMedia("(prefers-reduced-motion: reduce)");
 export const MOVE = 220;

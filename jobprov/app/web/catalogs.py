@@ -9,16 +9,19 @@ from jobprov.app.web.frame.cuts import Cut, address, cut_rows
 from jobprov.app.web.frame.formats import counted, day
 from jobprov.app.web.frame.page import (
     answer,
+    answer_rows,
     asked,
     asked_file,
     asked_number,
     experiment_asked,
+    first_page,
     here,
     next_page,
     pages,
 )
 from jobprov.app.wiring import Service, get_service
 from jobprov.provenance.answers.addresses import task_call, with_query
+from jobprov.provenance.answers.catalogs.arrivals import Arrivals
 from jobprov.provenance.answers.catalogs.differences import CatalogComparison, CatalogDifference
 from jobprov.provenance.answers.catalogs.replicas import LocatedFile, LocatedFiles, Replica
 from jobprov.provenance.catalogs.opening import Catalogs
@@ -51,7 +54,7 @@ _FORM_WORDS = {
     "mql": "as a query of MetaCat",
     "sam": "as a SAM dimension",
 }
-_LATE_ROWS = 100
+_LATE_ROWS = 50
 
 
 class Question(NamedTuple):
@@ -172,6 +175,23 @@ def first_line(comparison: CatalogComparison) -> str:
     )
 
 
+class ArrivalsPage(NamedTuple):
+    """What the page of arrivals shows.
+
+    Attributes:
+        late_count: of all days shown; the list may go on elsewhere.
+        first_page: where the list begins; None on its first page.
+    """
+
+    twin: str
+    first_line: str
+    arrivals: Arrivals
+    late_count: int
+    days: int
+    first_page: str | None
+    next_page: str | None
+
+
 @pages.get("/arrivals", endpoint="arrivals")
 def show_arrivals() -> Response:
     """Show what was written, a day each, and what did not arrive in time."""
@@ -181,28 +201,32 @@ def show_arrivals() -> Response:
     service = get_service()
     with service.reading() as connection:
         experiment = experiment_asked() or only_experiment(connection)
-        arrivals = list_arrivals(
-            connection,
-            experiment,
-            catalogs=service.catalogs(),
-            days=days,
-            hours=hours,
-            limit=_LATE_ROWS,
-            cursor=cursor,
-        )
     query = {"experiment": experiment, "days": str(days)}
     if hours is not None:
         query["hours"] = str(hours)
-    return answer(
-        "catalogs/arrivals.html",
-        twin=address("/arrivals", query),
-        first_line=arrivals_sentence(arrivals),
-        arrivals=arrivals,
-        days=days,
-        files=cut_rows("late", arrivals.files, _LATE_ROWS),
-        is_first_page=cursor is None,
-        next_page=next_page(arrivals.next),
-    )
+
+    def page_of(rows: int) -> ArrivalsPage:
+        with service.reading() as connection:
+            arrivals = list_arrivals(
+                connection,
+                experiment,
+                catalogs=service.catalogs(),
+                days=days,
+                hours=hours,
+                limit=rows,
+                cursor=cursor,
+            )
+        return ArrivalsPage(
+            twin=address("/arrivals", query),
+            first_line=arrivals_sentence(arrivals),
+            arrivals=arrivals,
+            late_count=sum(day.late for day in arrivals.days),
+            days=days,
+            first_page=first_page(),
+            next_page=next_page(arrivals.next),
+        )
+
+    return answer_rows("catalogs/arrivals.html", _LATE_ROWS, page_of)
 
 
 class CopyRow(NamedTuple):

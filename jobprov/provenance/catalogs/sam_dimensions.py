@@ -38,10 +38,10 @@ def check_sayable(query: str) -> None:
             raise BadInputError.of_field("query", message)
 
 
-def files_dimension(names: Iterable[str]) -> str:
+def files_dimension(names: Iterable[str], *, otherwise: str = "ask for format=plain") -> str:
     """Return the dimension that selects exactly these files.
 
-    `file_id 0`, which selects none, for no names.
+    `file_id 0`, which selects none, for no names. `otherwise` is the way out that a refusal names.
 
     Raises:
         BadInputError: a name holds a character that means something else in a dimension.
@@ -53,7 +53,7 @@ def files_dimension(names: Iterable[str]) -> str:
                 f"{name!r} cannot be said in a SAM dimension: it holds a quote, "
                 "a backslash, a wildcard or a character outside of ASCII"
             )
-            raise BadInputError(f"format: {message}; ask for format=plain.", {"format": [message]})
+            raise BadInputError(f"format: {message}; {otherwise}.", {"format": [message]})
         quoted.append(f"'{name}'")
     return f"file_name {','.join(quoted)}" if quoted else "file_id 0"
 

@@ -9,6 +9,7 @@ Source: HTCondor manual, condor_submit; jobsub_lite's options (`-G`, `-N`, `-e`,
 """
 
 import posixpath
+import re
 import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -26,6 +27,7 @@ PLACES = "retry-places.tsv"
 SUBMIT_FILE = "retry.sub"
 JOBSUB_FILE = "retry.sh"
 _MIB = 1 << 20
+_SEPARATORS = re.compile(r"[\t\n\r\0]")
 
 
 class Repeat(NamedTuple):
@@ -185,7 +187,9 @@ def _condor_lines(repeat: Repeat, destination: Destination, ticket: list[str]) -
         arguments += ["--output-dir", destination.output_dir]
     quoted_arguments = " ".join(quoted(word) for word in [*arguments, repeat.bundle_file])
     lines = [
-        f"# unit {checked(repeat.unit)} of task {checked(repeat.task_id)}",
+        # A comment may hold any name that the environment takes; a backslash at its end would join
+        # the next line to it
+        f"# unit {repeat.unit} of task {repeat.task_id}:",
         f'arguments = "{quoted_arguments}"',
         f'environment = "{environment}"',
         f"transfer_input_files = {', '.join(map(listed, files))}",
@@ -261,7 +265,8 @@ def _list_line(repeat: Repeat, destination: Destination) -> str:
         repeat.retry_of,
         bundle,
     ]
-    return "\t".join(checked(field.replace("\t", " ")) for field in fields)
+    # The list is no submit file: quotes and macros mean nothing in it
+    return "\t".join(_SEPARATORS.sub(" ", field) for field in fields)
 
 
 def _variables(repeat: Repeat, destination: Destination) -> dict[str, str]:

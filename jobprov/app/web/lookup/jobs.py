@@ -220,10 +220,13 @@ def _page(question: JobsQuestion, listed: JobList, around: AroundJobs) -> JobsPa
     line = first_line(
         listed, facets, filters, cause=cause, sort=question.sort, cursor=question.cursor
     )
+    shown_facets = facets_of(facets)
+    counts_some = any(len(facet.choices) > 1 for facet in shown_facets.values())
+    is_whole = question.cursor is None and listed.next is None
     why_columns_do_not_sort = counted_of = None
-    if not around.is_short:
+    if not (around.is_short or is_whole):
         why_columns_do_not_sort = why_unsorted()
-    if not facets.is_exact:
+    if counts_some and not facets.is_exact:
         counted_of = facets.counted_of
     next_words = "Further"
     if question.sort in (None, "-received_at"):
@@ -236,7 +239,7 @@ def _page(question: JobsQuestion, listed: JobList, around: AroundJobs) -> JobsPa
         filters=filters,
         sort=question.sort,
         states=count_states(facets, filters),
-        facets=facets_of(facets),
+        facets=shown_facets,
         shared=shared_by_all(facets, filters),
         heads={name: head_of(name, question.sort, around) for name in ORDER_WORDS},
         cause=cause,

@@ -100,11 +100,13 @@ class ChosenJobs(NamedTuple):
 
     Attributes:
         is_cut: the text is only the beginning.
+        problem: why there is no text in this form.
     """
 
     choice: RetryChoice
     text: str = ""
     is_cut: bool = False
+    problem: str | None = None
 
 
 class Entered(NamedTuple):
@@ -159,7 +161,7 @@ def _page(question: _Question, entered: Entered) -> Response:
     if offered is not None:
         classes = offered.by_class
         short_count = sum(retry.runs_out_again for retry in offered.tries)
-    return answer(
+    page = answer(
         "orders/retry.html",
         twin=address("/retries", question.query()),
         experiment=question.experiment,
@@ -183,6 +185,16 @@ def _page(question: _Question, entered: Entered) -> Response:
         restored=asked_number("restored", least=0, most=_MOST),
         first_line=first_line(question.task_id, offered, chosen, rows),
     )
+    if chosen is not None and chosen.problem is not None:
+        page.status_code = 422
+    return page
+
+
+def refused_page(experiment: str, task_id: str, problem: str) -> Response:
+    """Return the page of a task again, with the reason why one of its forms did nothing."""
+    page = _page(_Question(experiment, task_id, [], None), Entered(problem=problem))
+    page.status_code = 422
+    return page
 
 
 def _form_address(question: _Question) -> str:
@@ -245,7 +257,10 @@ def _chosen(question: _Question) -> ChosenJobs | None:
         choice = without_bare_submissions(choose_retries(connection, service.store, selection))
         if question.form not in FORMS or not choice.tries:
             return ChosenJobs(show_choice(choice))
-        text = _resubmission(connection, choice, question.experiment, question.form)
+        try:
+            text = _resubmission(connection, choice, question.experiment, question.form)
+        except BadInputError as problem:
+            return ChosenJobs(show_choice(choice), problem=str(problem))
     return ChosenJobs(show_choice(choice), text[:_TEXT], is_cut=len(text) > _TEXT)
 
 

@@ -46,12 +46,13 @@ from jobprov.provenance.answers.statistics.spending import Spending
 from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UnitState
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
-from jobprov.provenance.lineage.words import proof_line
+from jobprov.provenance.lineage.words import elided, proof_line
 from jobprov.provenance.services.kept_answers.counting import CAMPAIGN, jobs_of
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.tasks.queue import whole_queue
 
 _MOST_COUNTED = 20_000
+_STAGE_WIDTH = 60
 """Jobs: the gaps of more are counted only when asked for; 100,000 take a second."""
 
 _TRIED = NEEDS_SOMEBODY | {UnitState.RUNNING, UnitState.IDLE}
@@ -212,7 +213,7 @@ def _units_done(stages: Sequence[StageProgress]) -> str:
 def _begun_done(stages: Sequence[StageProgress]) -> str:
     newest = stages[-1]
     total = sum(newest.units.states.values())
-    begun = f"{counted(len(stages), 'stage')} begun, the last is {text(newest.stage)}"
+    begun = f"{counted(len(stages), 'stage')} begun, the last is {_stage_name(newest)}"
     line = f"{begun}: {number(newest.units.produced)} of {counted(total, 'unit')} done"
 
     mishaps: Counter[UnitState] = Counter()
@@ -223,16 +224,20 @@ def _begun_done(stages: Sequence[StageProgress]) -> str:
     return f"{line}; {states} in all" if states else line
 
 
+def _stage_name(stage: StageProgress) -> str:
+    return elided(text(stage.stage or "no stage"), _STAGE_WIDTH)
+
+
 def _missing(stage: StageProgress) -> str:
     """Return `371 of reco (217 failed, 54 running)`."""
     units = stage.units
-    line = f"{number(units.missing)} of {text(stage.stage or 'no stage')}"
+    line = f"{number(units.missing)} of {_stage_name(stage)}"
     return f"{line}{_tried(units)}"
 
 
 def _made(stage: StageProgress) -> str:
     """Return `2,394 of reco done (3 failed)`."""
-    line = f"{number(stage.units.produced)} of {text(stage.stage or 'no stage')} done"
+    line = f"{number(stage.units.produced)} of {_stage_name(stage)} done"
     return f"{line}{_tried(stage.units)}"
 
 

@@ -21,6 +21,7 @@ from jobprov.app.web.frame.page import (
     pages,
 )
 from jobprov.app.web.frame.progress import progress
+from jobprov.app.web.orders.retries import refused_page
 from jobprov.app.web.tasks.backlogs import backlog_section
 from jobprov.app.web.tasks.queue import queue_section
 from jobprov.app.wiring import get_service
@@ -193,6 +194,8 @@ def decide_waiver() -> Response:
     task_id = named_task(request.form["task_id"])
     task, units = _task_to_decide(_given("experiment"), task_id)
     decision = _asked_decision(task, units)
+    if not decision.units:
+        return refused_page(task.experiment, task.task_id, "tick at least one unit.")
     if not decision.is_every and not decision.is_withdrawal:
         _check_known(task, decision.units)
     count = request.form.get("confirmed")
@@ -237,8 +240,6 @@ def _asked_decision(task: FoundTask, units: UnitsToDecide) -> _Decision:
         chosen = units.waived
     elif is_every:
         chosen = [unit.unit for unit in units.open]
-    if not chosen:
-        raise BadInputError("unit: tick at least one unit.", {"unit": ["none is ticked"]})
     return _Decision(task, chosen, is_every, is_withdrawal)
 
 

@@ -270,11 +270,17 @@ def checked(value: str, *, quotes: bool = False) -> str:
     Raises:
         BadInputError: it does not, or it has `$(…)`, which is a macro in a submit file.
     """
-    forbidden = ["\n", "\r", "\0", "$("]
+    forbidden = {
+        "\n": "a line ends there",
+        "\r": "a line ends there",
+        "\0": "a line ends there",
+        "$(": "HTCondor reads $(…) in it as a macro",
+    }
     if not quotes:
-        forbidden.append('"')
-    if any(text in value for text in forbidden):
-        raise BadInputError(f"{value[:100]!r} cannot stand in a submit file.")
+        forbidden['"'] = "a value ends at a double quote"
+    for text, reason in forbidden.items():
+        if text in value:
+            raise BadInputError(f"{value[:100]!r} cannot stand in a submit file: {reason}.")
     return value
 
 

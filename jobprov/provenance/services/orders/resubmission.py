@@ -81,7 +81,7 @@ def resubmission(
         names: dict[str, None] = {}
         for repeat in repeats:
             names |= dict.fromkeys(repeat.inputs)
-        return files_dimension(names) + "\n"
+        return files_dimension(names, otherwise="choose another form") + "\n"
     if form == "jobsub":
         return jobsub_script(repeats, destination)
     return submit_file(repeats, destination, with_ticket=with_ticket)

@@ -29,7 +29,7 @@ from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.orders.orders import last_attempt, orders_by_unit
 from jobprov.provenance.db.queries.orders.retries import (
     RecordedAttempt,
-    attempts_of_task,
+    attempts_at_units,
     attempts_of_units,
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, find_tasks
@@ -107,7 +107,9 @@ def choose_retries(connection: Connection, store: Store, body: RetryBody) -> Cho
             continue
         [task] = find_tasks(connection, task_id, body.experiment)
         policy = policy_of(policies, task.stage)
-        retries = _TaskRetries(connection, store, task=task, body=body, policy=policy)
+        units = {attempt.unit or "" for attempt in attempts}
+        tried = attempts_at_units(connection, task.key, units)
+        retries = _TaskRetries(connection, store, task=task, body=body, policy=policy, tried=tried)
         of_task = retries.choose(attempts)
         choice.tries.extend(of_task.tries)
         choice.skipped.extend(of_task.skipped)
@@ -169,26 +171,26 @@ def _selected_attempts(
 def _last_failures(
     connection: Connection, store: Store, experiment: str, task_id: str
 ) -> list[RecordedAttempt]:
-    """Return the last attempt of each unit of a task that ended and left the unit undone."""
+    """Return the last attempt of each unit of a task that ended and left the unit undone.
+
+    Those that were recorded first come first.
+    """
     tasks = find_tasks(connection, task_id, experiment)
     if not tasks:
         raise NotFoundError(
             f"No task {task_id} of experiment {experiment} was declared, and no job names it."
         )
-    last: dict[str, RecordedAttempt] = {}
-    for attempt in attempts_of_task(connection, tasks[0].key):
-        if attempt.unit:
-            last[attempt.unit] = attempt
     declaration = find_declaration(connection, store, tasks[0])
     standing = states_of_units(connection, tasks[0], declaration)
-    return [attempt for unit, attempt in last.items() if _is_open(attempt, standing[unit].state)]
-
-
-def _is_open(attempt: RecordedAttempt, unit_state: UnitState) -> bool:
-    """Return whether the last attempt of a unit ended and left it undone."""
-    if unit_state == UnitState.SUCCEEDED:
-        return False
-    return attempt.state in _BAD or unit_state == UnitState.NO_OUTPUT
+    # Of a large task nearly all units are done, and their jobs need not be read
+    undone = [unit for unit, known in standing.items() if known.state != UnitState.SUCCEEDED]
+    attempts = attempts_at_units(connection, tasks[0].key, undone)
+    last_failures = []
+    for unit, of_unit in attempts.items():
+        last = of_unit[-1]
+        if last.state in _BAD or standing[unit].state == UnitState.NO_OUTPUT:
+            last_failures.append(last)
+    return sorted(last_failures, key=lambda attempt: attempt.key)
 
 
 class _TaskRetries:
@@ -202,12 +204,11 @@ class _TaskRetries:
         task: FoundTask,
         body: RetryBody,
         policy: StagePolicy,
+        tried: dict[str, list[RecordedAttempt]],
     ) -> None:
         self._connection, self._store = connection, store
         self._task, self._body, self._policy = task, body, policy
-        self._attempts: dict[str, list[RecordedAttempt]] = {}
-        for attempt in attempts_of_task(connection, task.key):
-            self._attempts.setdefault(attempt.unit or "", []).append(attempt)
+        self._attempts = tried
         self._orders = orders_by_unit(connection, task.key)
         self._waived = waived_units(connection, [task.key])[task.key]
         self._standing = states_of_units(
@@ -237,7 +238,7 @@ class _TaskRetries:
         """
         keys = [attempt.key for attempt in attempts]
         for unit in {attempt.unit for attempt in attempts if attempt.unit}:
-            keys += [attempt.key for attempt in self._attempts.get(unit, ())]
+            keys += [earlier.key for earlier in self._attempts.get(unit, ())]
         self._classes = classes_of(self._connection, keys)
 
     def _tries_of(self, chosen: Mapping[str, RecordedAttempt]) -> list[Try]:

@@ -174,7 +174,7 @@ class StandingUnits(NamedTuple):
         units = dict(self.others)
         for standing, names in self.done_by_end.items():
             units.update(dict.fromkeys(names, standing))
-        return dict(sorted(units.items()))
+        return {name: units[name] for name in sorted(units)}
 
 
 def standing_units(connection: Connection, needed: Mapping[int, int]) -> Iterator[StandingUnits]:

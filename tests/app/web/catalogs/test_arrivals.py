@@ -1,10 +1,13 @@
 """The page of what arrived in the catalog, and its command beside a service."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 from flask.testing import FlaskClient
 
 from tests.library.answers import put_job
+from tests.library.markup import tight
 from tests.library.records import record_of
 
 
@@ -44,3 +47,22 @@ def test_page_without_an_experiment_offers_those_that_are_recorded(client: Flask
 
 def test_page_of_an_experiment_that_nobody_knows_is_told(client: FlaskClient) -> None:
     assert client.get("/arrivals?experiment=none").status_code == 404
+
+
+def test_list_of_late_files_goes_on_and_says_how_many_there_are(client: FlaskClient) -> None:
+    ended_at = datetime.now(UTC) - timedelta(hours=30)
+    # Names that leave room for fewer rows on a page
+    outputs = [{"name": f"{number}{'<' * 200}.root"} for number in range(60)]
+    put_job(client, record_of(1, ended_at=ended_at.isoformat(), outputs=outputs))
+
+    first = client.get("/arrivals?experiment=nova").text
+    [address] = re.findall(r'<a href="([^"]*)">Older</a>', first)
+    second = client.get(unescape(address)).text
+
+    assert 'Late files, the newest first <span class="count">60</span>' in tight(first)
+    assert "files shown" not in first
+    shown = [re.findall(r">(\d+)&lt;", page) for page in (first, second)]
+    assert shown[0]
+    assert shown[1]
+    assert not set(shown[0]) & set(shown[1]), "the second page goes on where the first ends"
+    assert "Newest</a>" in second

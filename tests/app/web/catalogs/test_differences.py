@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from flask.testing import FlaskClient
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser
 
 from jobprov.app.factory import create_app
 from jobprov.provenance.catalogs.opening import CatalogSettings
+from jobprov.provenance.services.catalogs import differences
 from jobprov.provenance.services.catalogs.sync import sync_experiment
 from tests.library.answers import put_job
 from tests.library.browser import NARROW, WIDE, Watched
@@ -131,3 +133,17 @@ def test_rows_of_files_with_long_names_fit_the_page(
         assert box["width"] > box["height"], name.text_content()
     watched.check()
     watched.context.close()
+
+
+def test_list_of_differences_that_is_cut_says_so(
+    long_names: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"{long_names}/catalog?task_id=t1&experiment=nova&late_after_hours=0"
+    with urlopen(address) as page:
+        whole = tight(page.read().decode())
+    monkeypatch.setattr(differences, "MOST_FILES", 0)
+    with urlopen(address) as page:
+        cut = tight(page.read().decode())
+
+    assert "Only the first" not in whole
+    assert "Only the first 0 are listed." in cut

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from playwright.sync_api import Browser
 
 from tests.library.answers import assert_problem, lead, put_job
+from tests.library.browser import NARROW, Watched
 from tests.library.records import job_id, record_of
 from tests.library.servers.rucio import Copy, Held, RucioServer
-from tests.library.servers.served_app import AppOn, opened_service
+from tests.library.servers.served_app import AppOn, opened_service, served
 
 DOOR = "root://fndca1.fnal.gov:1094/"
 
@@ -199,3 +201,27 @@ def test_bundle_whose_inputs_cannot_be_located_is_refused_with_the_reason(
     assert_problem(no_catalog, 422, "locate")
     problem = assert_problem(no_answer, 422, "locate")
     assert "without `locate`" in problem["detail"]
+
+
+@pytest.fixture
+def site(pages: FlaskClient) -> Iterator[str]:
+    """Yield the address of the served application."""
+    yield from served(pages.application)
+
+
+@pytest.mark.slow
+def test_addresses_of_copies_are_seen_on_a_phone(
+    rucio: RucioServer, browser: Browser, site: str
+) -> None:
+    place = Copy("NAMED_" + "STORAGE" * 4, f"{DOOR}/pnfs/nova/{'deep/' * 20}f2.root")
+    rucio.held["nova", "f2.root"].copies.append(place)
+    phone = Watched(browser, site, NARROW, "light")
+    phone.page.goto(f"{site}/replicas/f2.root")
+
+    beyond = "boxes => boxes.map(box => box.scrollWidth - box.clientWidth)"
+    assert max(phone.page.locator("main .scroll").evaluate_all(beyond)) <= 0
+    address = phone.page.get_by_text(place.address).bounding_box()
+    assert address is not None
+    assert address["x"] + address["width"] <= NARROW[0]
+    phone.check()
+    phone.context.close()

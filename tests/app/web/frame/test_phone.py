@@ -268,6 +268,17 @@ def test_page_is_as_wide_as_its_window_at_200_per_cent(
     found.context.close()
 
 
+def test_rows_are_seen_whole_at_200_per_cent_of_a_laptop(browser: Browser, site: str) -> None:
+    """A list of jobs was twice as wide as the window, in the layout of a desk."""
+    found = Watched(browser, site, (DESK[0] // 2, DESK[1] // 2), "light")
+    for address in ("/", "/jobs?experiment=toyexp", f"/campaigns/toyexp/{samples.CAMPAIGN}"):
+        found.page.goto(site + address)
+        beyond = "boxes => boxes.map(box => box.scrollWidth - box.clientWidth)"
+        assert max(found.page.locator("main .scroll").evaluate_all(beyond)) <= 1, address
+    found.check()
+    found.context.close()
+
+
 BROKEN_DATES = r"""() => {
     const broken = [];
     const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);

@@ -116,6 +116,22 @@ def test_list_that_is_too_long_says_which_orders_it_has(
     assert "filter by task, host, cause or time of start" in unescape(refused.text)
 
 
+def test_list_that_is_seen_whole_is_not_said_to_go_on(
+    pages: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small experiment beside a large one: nobody counted its jobs, but all of them are shown."""
+    monkeypatch.setattr(job_orders, "MOST_SORTED", 1)
+    monkeypatch.setattr("jobprov.provenance.services.lookup.job_tables.MOST_SORTED", 1)
+    monkeypatch.setattr(job_facets, "MOST_COUNTED", 1)
+    monkeypatch.setattr(job_facets, "NEWEST_COUNTED", 1)
+
+    text = tight(pages.get("/jobs?experiment=toyexp&limit=100").text)
+
+    assert "with experiment toyexp" in lead(text)
+    assert "jobs may be in this list" not in text
+    assert "of many jobs were looked at" not in text
+
+
 def test_list_is_shown_without_counts_that_take_too_long(
     pages: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

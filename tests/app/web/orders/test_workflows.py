@@ -656,3 +656,77 @@ def test_a_token_of_another_experiment_may_not_declare_take_or_order(
         client.put("/api/v1/retry-policies/nova", json={"stages": {}}, headers=mine).status_code
         == 200
     )
+
+
+ODD_UNIT = '50% of it\'s "a, b".root'
+
+
+def test_unit_of_an_odd_name_is_resubmitted_by_condor_and_jobsub(client: FlaskClient) -> None:
+    task = {"task_id": "t", "campaign": "c", "stage": "s", "unit": ODD_UNIT}
+    put_job(client, a_record(1, state="failed", task=task))
+    address = f"/retry?experiment=nova&task_id=t&job={job_id(1)}&format="
+
+    condor, jobsub = client.get(f"{address}condor"), client.get(f"{address}jobsub")
+
+    assert (condor.status_code, jobsub.status_code) == (200, 200)
+    in_submit_file = ODD_UNIT.replace("'", "''").replace('"', '""')
+    assert f"JOBPROV_UNIT='{in_submit_file}'" in unescape(condor.text)
+    assert f"t\ts\tc\t{ODD_UNIT}\t" in unescape(jobsub.text)
+
+
+@pytest.mark.parametrize(
+    ("form", "unit", "reason"),
+    [
+        ("condor", "$(name).root", "HTCondor reads $(…) in it as a macro"),
+        ("sam", "it's.root", "cannot be said in a SAM dimension"),
+    ],
+)
+def test_form_that_cannot_hold_a_name_says_why_beside_the_other_forms(
+    client: FlaskClient, form: str, unit: str, reason: str
+) -> None:
+    task = {"task_id": "t", "campaign": "c", "stage": "s", "unit": unit}
+    put_job(client, a_record(1, state="failed", task=task, inputs=[{"name": unit}]))
+
+    shown = client.get(f"/retry?experiment=nova&task_id=t&job={job_id(1)}&format={form}")
+
+    page = unescape(shown.text)
+    assert (shown.status_code, reason in page) == (422, True)
+    assert "format=plain" not in page, "this page has no such form"
+    assert f"&job={job_id(1)}#chosen" in page
+    assert "format=jobsub" in page
+
+
+@pytest.mark.parametrize("action", ["waive", "withdraw"])
+def test_waiver_with_nothing_ticked_shows_the_units_again(
+    launched: FlaskClient, action: str
+) -> None:
+    form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": action}
+
+    shown = launched.post("/waive", data=form)
+
+    assert shown.status_code == 422
+    assert "Nothing was done: tick at least one unit." in tight(shown.text)
+    assert 'aria-label="Go on without 1"' in shown.text
+
+
+def test_command_in_the_reason_of_a_stop_is_set_as_code_and_all_failed_units_are_led_to(
+    client: FlaskClient,
+) -> None:
+    declare(client, TEXT.replace("count = 3", "count = 30"))
+    client.post("/api/v1/workflows/toy/advance")
+    taken = client.post("/api/v1/orders/take", json={"experiment": "nova", "holder": "agent"})
+    ended = []
+    for order in taken.get_json()["orders"]:
+        put_job(client, a_job(order["unit"], "failed", code=77))
+        ended.append({"order_id": order["order_id"], "exit_code": 77})
+    report = {"experiment": "nova", "placed": [], "ended": ended}
+    assert client.post("/api/v1/orders/report", json=report).status_code == 200
+    client.post("/api/v1/workflows/toy/advance")
+
+    page, listed = client.get("/workflows/nova/toy").text, client.get("/workflows").text
+    home = client.get("/").text
+
+    for text in (page, listed, home):
+        assert "<code>jobprov launch --resume</code>" in text
+        assert "`" not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    assert re.search(r'20 of \d+ shown. <a href="/retry\?[^"]*">All of them</a>', tight(page))

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 from jobprov.app.reports.rows import spending_tables, spent_row, week_words
 from jobprov.provenance.answers.statistics.spending import Spending, Spent
 from tests.library.answers import put_job
-from tests.library.browser import WIDE, Watched
+from tests.library.browser import NARROW, WIDE, Watched
 from tests.library.records import a_record
 from tests.library.servers.served_app import served
 
@@ -152,3 +152,44 @@ def test_cpu_hours_of_a_small_campaign_are_not_none() -> None:
     assert cells(0.0409, 0.002) == ("0.04", "under 0.01 (4.9 %)")
     assert cells(9.96, 2.5) == ("10.0", "2.5 (25.1 %)")
     assert cells(1204.4, 0) == ("1\N{NARROW NO-BREAK SPACE}204", "0")
+
+
+@pytest.mark.slow
+def test_long_name_of_a_stage_leaves_room_for_its_units_on_a_phone(
+    client: FlaskClient, browser: Browser, site: str
+) -> None:
+    stage = "calibration_and_reconstruction_" * 8
+    task = {"task_id": "t", "campaign": "c", "stage": stage, "unit": "u"}
+    put_job(client, a_record(1, task=task, outputs=[{"name": "f.root"}]))
+    phone = Watched(browser, site, NARROW, "light")
+    phone.page.goto(f"{site}/campaigns/nova/c")
+
+    stages = phone.page.locator("section", has=phone.page.locator("#stages")).locator(".scroll")
+    assert stages.evaluate("box => box.scrollWidth - box.clientWidth") <= 0
+    assert phone.page.get_by_text("succeeded 1").is_visible()
+    assert stage not in phone.page.locator(".lead").inner_text(), "a sentence names it cut"
+    phone.check()
+    phone.context.close()
+
+
+@pytest.mark.slow
+def test_counts_stand_behind_an_arabic_name_in_their_order(
+    client: FlaskClient, browser: Browser, site: str
+) -> None:
+    """The marks of states and their numbers came in the other order, so each fitted the next."""
+    for number, state in enumerate(("succeeded", "failed", "failed"), 1):
+        task = {"task_id": "t", "campaign": "c", "stage": "مرحلة", "unit": f"u{number}"}
+        outputs = [{"name": f"{number}.root"}] if state == "succeeded" else []
+        put_job(client, a_record(number, state=state, task=task, outputs=outputs))
+    desk = Watched(browser, site, WIDE, "light")
+    desk.page.goto(site)
+
+    name = desk.page.get_by_role("link", name="مرحلة").bounding_box()
+    counts = desk.page.locator("tr", has_text="مرحلة").locator("svg.mark").all()
+    places = [mark.bounding_box() for mark in counts[:2]]
+    assert name is not None
+    edges = [name["x"], *(place["x"] for place in places if place is not None)]
+    assert len(edges) == 3
+    assert edges == sorted(edges), "name, then succeeded, then failed"
+    desk.check()
+    desk.context.close()

@@ -3,7 +3,7 @@
 Attempts are in order, with what is known of how each ended.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -47,10 +47,22 @@ class RecordedAttempt(NamedTuple):
     began: bool
 
 
-def attempts_of_task(connection: Connection, task: int) -> list[RecordedAttempt]:
-    """Return the jobs of a task, reruns for comparison left out, the last to end last."""
+def attempts_at_units(
+    connection: Connection, task: int, units: Collection[str]
+) -> dict[str, list[RecordedAttempt]]:
+    """Return the jobs of a task at these units, by unit, the last to end last.
+
+    Reruns for comparison are left out. "" stands for the jobs that name no unit.
+    """
     query = _selected().where(Job.task_id == task, Job.rerun_of.is_(None)).order_by(_ORDER, Job.id)
-    return [_attempt(row) for row in connection.execute(query)]
+    rows = list(rows_among(connection, query, Job.unit, [unit for unit in units if unit]))
+    if "" in units:
+        rows += connection.execute(query.where(func.coalesce(Job.unit, "") == ""))
+    attempts: dict[str, list[RecordedAttempt]] = {}
+    for row in rows:
+        attempt = _attempt(row)
+        attempts.setdefault(attempt.unit or "", []).append(attempt)
+    return attempts
 
 
 def attempts_of_units(
