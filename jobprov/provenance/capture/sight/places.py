@@ -66,6 +66,11 @@ class MadeFile:
         self.path, self.place, self.file, self.is_moved = path, place, file, is_moved
 
 
+def files_of_own_streams() -> Set[str]:
+    """Return where standard output and error lead: files of the batch system, or of who calls."""
+    return {os.path.realpath("/proc/self/fd/1"), os.path.realpath("/proc/self/fd/2")}
+
+
 def is_log(path: str) -> bool:
     """Tell whether a file that a program prints to is a log, by its name."""
     return path.endswith(_LOG_ENDS)
