@@ -6,7 +6,7 @@ from typing import NamedTuple
 from jobprov.provenance.bundle.fields import RecordPart, decimal
 from jobprov.provenance.bundle.ingredients import SMALL_BYTES
 from jobprov.provenance.bundle.needs import CODE, SMALL_INPUTS
-from jobprov.provenance.bundle.payload.layout import note_how_it_was
+from jobprov.provenance.bundle.payload.layout import made_folders, note_how_it_was
 from jobprov.provenance.bundle.payload.payload import SHEBANG_BYTES, Payload
 
 _PROGRAM_BITS = 0o111
@@ -91,12 +91,23 @@ def _add_script(payload: Payload, script: RecordPart) -> str:
         payload.needs.add(CODE, "script", name, payload.left_out, digest=sha256, place=path)
         return ""
     stored = payload.shelve("scripts", path.removeprefix("./").lstrip("/"), sha256)
+    if _is_made_by_job(payload, script, path):
+        return stored
     payload.place(stored, _mode(script.text("mode")), path)
     place = payload.places.settle(path)
     if place is not None:
         note_how_it_was(payload, script, place)
         payload.note_shebang(place, payload.draft.reader.get(sha256)[:SHEBANG_BYTES])
     return stored
+
+
+def _is_made_by_job(payload: Payload, script: RecordPart, path: str) -> bool:
+    """Whether a script came in a folder that the job made, so that a rerun makes or fetches it.
+
+    Were it laid out, that folder would be there before the job: `git clone` and `os.mkdir` fail.
+    """
+    folder = posixpath.dirname(payload.places.absolute(path))
+    return script.text("evidence") == "seen" and made_folders(payload, folder) > 0
 
 
 def _mode(recorded: str) -> str:

@@ -66,6 +66,8 @@ _CHATTER = re.compile(
     r"^(?:\*\* Config output to|Art has completed and will|%MSG|jobprov: |(?:Trig|Time"
     r"|Mem)Report\b)"
 )
+# What a shell under `set -x` prints of its own commands
+_SHELL_TRACE = re.compile(r"^\++ .*$", re.MULTILINE)
 _UNUSED_LABELS = re.compile(
     r"^The following module labels are either not assigned to any path,\n"
     r"(?:or they have been .*\n)?(?:  \S+(?:\n|$))*",
@@ -398,7 +400,8 @@ def _python(text: str) -> Finding:
         return {}
     category, message = hits[-1]
     if category.endswith("CalledProcessError"):  # why, the program that it called has said
-        said = _last_line(text.rpartition("Traceback (most recent call last)")[0])
+        before = text.rpartition("Traceback (most recent call last)")[0]
+        said = _last_line(_SHELL_TRACE.sub("", before))
         message = "{} {}".format(message, said) if said else message
     return {"category": category, "message": message}
 

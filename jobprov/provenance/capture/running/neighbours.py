@@ -1,9 +1,10 @@
 """Whether other jobs have a job's folders as well: what comes there while it runs may be theirs.
 
 All hooks with one spool share a file, in which each folder has a byte, by its inode. A hook adds
-one to that byte before its command and after it, and holds a lock on it meanwhile: so those who are
-there see who comes and goes, and who comes sees who is there. The system takes the lock from one
-that is killed. Whose folder lies above, such as the one of all submissions, looks at the bytes of
+one to that byte before its command and after it, and holds a lock on it until the hook ends: so
+those who are there see who comes and goes, and who comes sees who is there. A workflow system
+touches what a job made once its hook has ended. The system takes the lock from one that ended, or
+was killed. Whose folder lies above, such as the one of all submissions, looks at the bytes of
 those below it, too.
 
 Source: fcntl(2), advisory record locking.
@@ -98,17 +99,13 @@ class Neighbours:
             return False
 
     def end(self) -> None:
-        """Look, once, who came meanwhile, and leave."""
+        """Look, once, who came meanwhile, and say that the command has ended."""
         if not self._bytes:
             return
         for place, content in self._bytes.items():
             if self._read(place) != content:
                 self._crowded.add(place)
             self._count(place)
-        try:
-            fcntl.lockf(self._file, fcntl.LOCK_UN)
-        except OSError:
-            pass  # it has none
 
 
 def _open_in_first(spools: Iterable[str]) -> int:

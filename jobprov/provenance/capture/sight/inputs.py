@@ -155,7 +155,7 @@ class SeenInputs:
         tells what other jobs of the folder may have changed.
         """
         job_began = seconds_of(self._draft.record["started_at"])
-        known_paths = {*known, *files_of_code(self._draft)}
+        known_paths = {*known, *files_of_code(self._draft), *places.files_of_own_streams()}
         entries: List[Entry] = []
         for path, (status, content) in self._sight.lying.items():
             is_known = path in known_paths or is_private(path)

@@ -362,9 +362,7 @@ class SeenOutputs:
     def _find_others(self, draft: Draft) -> Set[str]:
         """Return absolute paths of what came and is no output: code, logs, inputs, databases."""
         others = files_of_code(draft) | set(self.logs) | set(self.staged_in) - self.updated
-        # the batch system's files, to which the hook's own streams lead
-        for stream in ("/proc/self/fd/1", "/proc/self/fd/2"):
-            others.add(os.path.realpath(stream))
+        others |= places.files_of_own_streams()
         for path in [*self._sight.options.log, *_beside(self._step)]:
             others.add(os.path.abspath(path))
         for entry in self._step.inputs:

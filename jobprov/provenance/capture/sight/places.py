@@ -5,6 +5,7 @@ a job moved away is the same file at a further location. A file that vanished ag
 """
 
 import os
+import re
 import time
 from typing import (
     Collection,
@@ -41,6 +42,7 @@ _BESIDE = (
     "fontlist-v",
 )
 _BESIDE_ENDS = (".pyc", ".tmp", ".lock", ".swp", ".jobprov")
+_OF_MKTEMP = re.compile(r"tmp\.[A-Za-z0-9]{10}$")  # a name that it makes up without a template
 # Of a macro that ROOT compiles (ACLiC): it has a date, and the library has the paths of this job
 _DICTIONARY = "_ACLiC_dict_rdict.pcm"
 
@@ -66,6 +68,11 @@ class MadeFile:
         self.path, self.place, self.file, self.is_moved = path, place, file, is_moved
 
 
+def files_of_own_streams() -> Set[str]:
+    """Return where standard output and error lead: files of the batch system, or of who calls."""
+    return {os.path.realpath("/proc/self/fd/1"), os.path.realpath("/proc/self/fd/2")}
+
+
 def is_log(path: str) -> bool:
     """Tell whether a file that a program prints to is a log, by its name."""
     return path.endswith(_LOG_ENDS)
@@ -78,6 +85,8 @@ def may_be_output(path: str) -> bool:
     if "_ACLiC_" in name or (end in (".so", ".d") and os.path.exists(stem + _DICTIONARY)):
         return False
     if os.path.basename(folder) == "__pycache__":  # also of Numba: machine code of this one CPU
+        return False
+    if _OF_MKTEMP.match(name) and folder in ("/tmp", "/var/tmp", os.environ.get("TMPDIR")):  # noqa: S108
         return False
     return not (name == "core" or name.startswith(_BESIDE) or name.endswith(_BESIDE_ENDS))
 

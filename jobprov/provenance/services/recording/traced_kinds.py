@@ -119,7 +119,10 @@ def _unnamed_code(record: JobRecord) -> list[str]:
     made = _paths_made(record)
     code: list[str] = []
     for script in record.scripts or ():
-        if script.evidence in _BY_CHANCE and script.path and script.path not in made:
+        if script.evidence not in _BY_CHANCE or not script.path or script.path in made:
+            continue
+        # Without that time, a file that ran was not there before the job, or not to its end
+        if script.evidence == "traced" or script.modified_at is not None:
             code.append(script.path)
     return code
 

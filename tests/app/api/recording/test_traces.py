@@ -97,6 +97,7 @@ def test_confirmation_that_comes_after_the_record_leaves_the_kind_alone(
 
 def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskClient) -> None:
     traced = {"evidence": "traced", "sha256": digest(5)}
+    seen = {"evidence": "seen", "sha256": digest(7)}
     record = a_record(
         1,
         trace={
@@ -113,7 +114,11 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
             {"name": "cuts.txt", "path": "cuts.txt", "role": "configuration", **traced},
             {"name": "main.c", "path": "/data/main.c", "sha256": digest(6), "evidence": "seen"},
         ],
-        scripts=[{"name": "m.py", "path": "/opt/odd/m.py", **traced}],
+        scripts=[
+            {"name": "m.py", "path": "/opt/odd/m.py", **traced},
+            {"name": "tool.py", "path": "tool.py", "modified_at": "2026-03-01T08:00:00Z", **seen},
+            {"name": "tmp4x.py", "path": "w/tmp4x.py", **seen},  # the job wrote it itself
+        ],
         layout=[
             {"path": "/exp/results", "kind": "folder"},
             {"path": "/exp/new", "kind": "new folder"},
@@ -130,7 +135,7 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
     assert before == {"is_wanted": False, "is_pending": True, "used": None}
     assert after["used"] == {
         "files": ["/data/calib.txt", "cuts.txt", "/data/main.c", "/data/large.h5"],
-        "code": ["/opt/odd/m.py"],
+        "code": ["/opt/odd/m.py", "tool.py"],
         "hosts": ["10.0.0.1:80"],
         "folders": ["/exp/results"],
         "own": [],

@@ -122,3 +122,26 @@ def test_folder_that_was_there_before_the_job_cannot_be_made(
 
     assert shell(bag / "data/run.sh", way, out).returncode == 0
     assert shell(bag / "data/verify.sh", out).stdout == "IDENTICAL made.dat\n"
+
+
+def test_script_that_the_job_wrote_in_a_folder_of_its_own_is_not_there_before(
+    toy: Toy, tmp_path: Path, shell: Run, way: str
+) -> None:
+    """A program with a mkdir of its own stops where the folder is there: Python, `git clone`."""
+    written = "cat in/a/raw.dat in/a/raw.dat >out/made.dat\n"
+    script = f"/bin/mkdir work out\necho '{written.strip()}' >work/go.sh\nsh work/go.sh\n"
+    let_job_run(toy, script, location=None)
+    toy.record["layout"] = [
+        {"path": "work", "kind": "new folder"},
+        {"path": "out", "kind": "new folder"},
+    ]
+    go = {"name": "go.sh", "path": "work/go.sh", "sha256": toy.blobs.write(written.encode())}
+    toy.record["scripts"].append(go | {"evidence": "seen"})
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = shell(bag / "data/run.sh", way, out)
+
+    assert outcome.returncode == 0, (out / "run.log").read_text()
+    verdict = shell(bag / "data/verify.sh", out)
+    assert verdict.stdout == "IDENTICAL made.dat\nEXTRA work/go.sh\n"
+    assert (bag / "data/scripts/work/go.sh").read_text() == written

@@ -652,3 +652,15 @@ def test_script_in_python_says_why_the_program_that_it_called_failed() -> None:
     assert found["message"] == (
         "Command 'ifdh cp a b' returned non-zero exit status 1. ifdh cp: error: no space on server"
     )
+
+
+def test_trace_of_the_shell_around_python_is_not_what_the_called_program_said() -> None:
+    said = (
+        "+ set_up --on-error stop\n++ export A=1\n+ exec python3 job.py\n"
+        "Traceback (most recent call last):\n  ...\n"
+        "subprocess.CalledProcessError: Command 'push out' returned non-zero exit status 127.\n"
+    )
+
+    found = find(1, EVENTS, said, clues=Clues(is_script=True))
+
+    assert found["message"] == "Command 'push out' returned non-zero exit status 127."

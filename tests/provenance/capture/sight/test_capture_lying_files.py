@@ -1,6 +1,7 @@
 """Small files that lie in a job's folder before its command, and that a script changes in place."""
 
 import hashlib
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,16 @@ def test_no_folder_delays_a_command_for_long(tmp_path: Path) -> None:
     assert 0 < len(held) <= 100
     assert not {str(tmp_path / name) for name in (".hidden", "0000.empty")} & held.keys()
     assert sum(len(content) for _, content in held.values()) <= 1 << 20
+
+
+def test_file_that_the_output_is_appended_to_is_no_input(runner: Runner) -> None:
+    """As `snakemake > report`, whose jobs all print there."""
+    report = runner.folder / "report"
+    report.write_text("of an earlier job\n")
+    words = [runner.python, runner.hook, "run", "--", "sh", "-c", "echo done; echo x > x.dat"]
+    with report.open("a") as stream:
+        subprocess.run(words, cwd=runner.folder, env=runner.environment, stdout=stream, check=True)
+
+    record, _ = only_entry(runner)
+    assert [output["name"] for output in record["outputs"]] == ["x.dat"]
+    assert "inputs" not in record

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 import zipfile
@@ -107,6 +108,29 @@ def test_jobs_one_after_the_other_claim_all_that_comes(runner: Runner) -> None:
     found = records(runner)
     assert outputs(found["first"]) == ["part_1.dat"]
     assert outputs(found["second"]) == ["part_2.dat"]
+
+
+def test_file_that_is_touched_once_its_job_was_sent_is_not_the_next_ones(runner: Runner) -> None:
+    """As Snakemake does: another job began while the hook of the first was still sending."""
+    with socket.create_server(("127.0.0.1", 0)) as silent_service:
+        url = f"http://127.0.0.1:{silent_service.getsockname()[1]}"
+        words = ("run", "--url", url, "--no-trace", "--name", "first", "--")
+        first = start(runner, *words, "sh", "-c", "mkdir made; echo a > made/a.dat")
+        asking, _ = silent_service.accept()  # before its command, for half a second
+        sending, _ = silent_service.accept()
+        waits = "touch .here; until [ -e .gone ]; do sleep 0.02; done; echo b > b.dat"
+        second = start(runner, "run", "--name", "second", "--", "sh", "-c", waits)
+        wait_for(runner.folder / ".here")
+        asking.close()
+        sending.close()
+    assert first.wait(60) == 0
+    os.utime(runner.folder / "made/a.dat")
+    (runner.folder / ".gone").touch()
+    assert second.wait(60) == 0
+
+    found = records(runner)
+    assert outputs(found["first"]) == ["a.dat"]
+    assert outputs(found["second"]) == ["b.dat"]
 
 
 def test_hook_that_was_killed_is_no_neighbour(runner: Runner) -> None:

@@ -107,6 +107,19 @@ def test_named_pipe_of_the_job_keeps_nobody_waiting(runner: Runner) -> None:
 
 @pytest.mark.slow
 @with_strace
+def test_what_mktemp_left_behind_is_no_output(runner: Runner) -> None:
+    """A rerun gives it another name, so that it would be missing. Such jobs work below /tmp."""
+    runner.environment["TMPDIR"] = str(runner.folder.parent)
+    script = 'list=$(mktemp); echo 1 > "$list"; cat "$list" > out.dat'
+
+    runner("run", "--trace", "--", "sh", "-c", script)
+
+    record, _ = entry_of(runner)
+    assert [entry["name"] for entry in record["outputs"]] == ["out.dat"]
+
+
+@pytest.mark.slow
+@with_strace
 def test_steps_of_a_job_script_share_one_listing(runner: Runner) -> None:
     steps = "; ".join(
         f"{runner.python} {runner.hook} {words}"
