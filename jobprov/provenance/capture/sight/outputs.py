@@ -14,7 +14,7 @@ from jobprov.provenance.capture.record.fields import seconds_of
 from jobprov.provenance.capture.running.background import Background
 from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.running.written_files import key_of
-from jobprov.provenance.capture.sight import named_folders, places
+from jobprov.provenance.capture.sight import fetched_folders, named_folders, places
 from jobprov.provenance.capture.sight.child_programs import Copy
 from jobprov.provenance.capture.sight.inputs import files_of_code
 from jobprov.provenance.capture.sight.named_folders import is_in_own
@@ -56,8 +56,8 @@ class SeenOutputs:
         for program in sight.programs:
             if not program.child.exit_code:  # else the copy failed
                 copies += program.copies
-                if program.rename:
-                    renames.append(program.rename)
+                copies += fetched_folders.copies_of(program, sight.came_and_went)
+                renames += program.renames
         own, further = sight.own_folders, self._find_further_in_time()
         made, written = sight.came_and_went, {**self._find_moved_elsewhere(), **sight.written}
         self._places = places.Places(
