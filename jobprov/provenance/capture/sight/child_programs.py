@@ -42,6 +42,8 @@ _COPIERS: Dict[str, Sequence[str]] = {
     "www_cp.sh": (),  # these two are what `ifdh cp` runs
     "dd": (),
 }
+# Clients that remove files in a storage, and the words that begin it where they do other things too
+_REMOVERS: Dict[str, Sequence[str]] = {"ifdh": ("rm",), "gfal-rm": ()}
 # Options by which they copy folders, whatever else these letters mean to one of them
 _DEEP = re.compile(r"(?:-[A-Za-z]*[rRa][A-Za-z]*|--recursive|--archive)$")
 # Programs that fetch files from addresses, and the options that name the file
@@ -231,6 +233,7 @@ class ChildProgram:
         named: absolute paths that words of its command line may be; none of art and copiers.
         copies: what it copies.
         renames: [(source, target)] of what it renames in a storage, a file or a folder.
+        removed: what it removes in a storage.
         variables: of a program that is a step, or the first one for which products were set up.
     """
 
@@ -246,6 +249,7 @@ class ChildProgram:
         self.named: List[str] = []
         self.copies: List[Copy] = []
         self.renames: List[Tuple[str, str]] = []
+        self.removed: List[str] = []
         self.variables = read_environment(child)
         withhold_values(self.variables)
         if not self.is_step:
@@ -268,6 +272,14 @@ class ChildProgram:
             self._read_script(argv, reader)
             name = os.path.basename(self._script)
             words = _after(words, name)  # `python3 /usr/bin/gfal-copy …`
+        self._read_words(name, words, argv, reader)
+
+    def _read_words(
+        self, name: str, words: Sequence[str], argv: Sequence[str], reader: FileReader
+    ) -> None:
+        """Read what a program of this name uses; `words` are its own, behind its name."""
+        if name in _REMOVERS:
+            self._read_removals(words, _REMOVERS[name])
         if name == "rucio" and "upload" in words:
             self._read_uploads(_after(words, "upload")[:_MOST_WORDS], reader)
         elif name == "rucio":
@@ -386,6 +398,11 @@ class ChildProgram:
                 else:
                     target = _target_of(source, target, is_folder=is_folder)
                     self._add_copy(source, target, reader, is_deep=is_deep)
+
+    def _read_removals(self, words: Sequence[str], verbs: Sequence[str]) -> None:
+        plain = [word for word in words if not word.startswith("-")]
+        if not verbs or (plain and plain.pop(0) in verbs):
+            self.removed = [self.place(word) for word in plain[:_MOST_WORDS]]
 
     def _add_folder(self, source: str, target: str, reader: FileReader) -> None:
         """Add what copies a folder: into the target, or as the target where there was none.

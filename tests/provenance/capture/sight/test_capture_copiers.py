@@ -30,7 +30,7 @@ if verb == "fetchInput":
     os.makedirs(os.environ["FETCHED"])
     pair.append(os.environ["FETCHED"] + "/" + os.path.basename(words[0]))
     print(pair[-1])
-program = "gfal-rename" if verb == "rename" else "gfal-copy"
+program = {"rename": "gfal-rename", "rm": "gfal-rm"}.get(verb, "gfal-copy")
 sys.exit(subprocess.call([program, *(["-r"] if "-r" in words else []), *pair]))
 """
 GFAL = """#!/usr/bin/env python3
@@ -42,6 +42,8 @@ words = [word.replace(door, elsewhere) for word in sys.argv[1:]]
 time.sleep(0.3)
 if sys.argv[0].endswith("rename"):
     os.rename(*words)
+elif sys.argv[0].endswith("rm"):
+    os.path.exists(words[0]) and os.remove(words[0])
 elif "-r" in words:
     shutil.copytree(words[-2], words[-1], copy_function=shutil.copyfile)
 else:
@@ -54,7 +56,12 @@ time.sleep(0.3)
 def site(runner: Runner) -> Site:
     site = Site(runner)
     programs = site.job.parent / "programs"
-    for name, text in (("ifdh", IFDH), ("gfal-copy", GFAL), ("gfal-rename", GFAL)):
+    for name, text in (
+        ("ifdh", IFDH),
+        ("gfal-copy", GFAL),
+        ("gfal-rename", GFAL),
+        ("gfal-rm", GFAL),
+    ):
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     del site.variables["STORAGE"]
@@ -152,6 +159,24 @@ def test_output_is_where_the_job_put_it_and_not_at_the_door_of_another_client(si
     assert (made["name"], made["location"]) == ("out_1.root", "/pnfs/out_1.root")
     (read,) = [file for file in record["inputs"] if file["role"] == "primary"]
     assert (read["path"], read["location"]) == ("in.root", "/pnfs/raw/raw_1.root")
+
+
+@pytest.mark.slow
+def test_what_the_job_removes_again_from_its_storage_is_not_there(site: Site) -> None:
+    """It was an output at that place, for which every rerun was told to differ."""
+    record = site.record(
+        """
+        echo 1 > trial.root; echo 2 > kept.root
+        ifdh cp trial.root /pnfs/trial.root
+        ifdh rm /pnfs/trial.root
+        rm trial.root
+        ifdh rm /pnfs/kept.root
+        ifdh cp kept.root /pnfs/kept.root
+        """
+    )
+
+    places = {file["name"]: file.get("location") for file in record["outputs"]}
+    assert places == {"kept.root": "/pnfs/kept.root"}
 
 
 @pytest.mark.slow
