@@ -14,8 +14,9 @@ from jobprov.provenance.capture.record.fields import seconds_of
 from jobprov.provenance.capture.running.background import Background
 from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.running.written_files import key_of
-from jobprov.provenance.capture.sight import fetched_folders, named_folders, places
+from jobprov.provenance.capture.sight import named_folders, places
 from jobprov.provenance.capture.sight.child_programs import Copy
+from jobprov.provenance.capture.sight.fetched_folders import CameAndWent
 from jobprov.provenance.capture.sight.inputs import files_of_code
 from jobprov.provenance.capture.sight.named_folders import is_in_own
 from jobprov.provenance.capture.sight.programs import ProgramStep
@@ -54,10 +55,11 @@ class SeenOutputs:
         copies: List[Copy] = []
         renames: List[Tuple[str, str]] = []
         removed: Dict[str, float] = {}
+        came = CameAndWent(sight.came_and_went)
         for program in sight.programs:
             if not program.child.exit_code:  # else the copy failed
                 copies += program.copies
-                copies += fetched_folders.copies_of(program, sight.came_and_went)
+                copies += came.copies_of(program)
                 renames += program.renames
                 removed.update(dict.fromkeys(program.removed, program.child.began))
         copies = [copy for copy in copies if not self._is_removed_again(copy, removed)]

@@ -11,8 +11,8 @@ import pytest
 
 from jobprov.provenance.capture.running.children import Child
 from jobprov.provenance.capture.running.made_files import Made
-from jobprov.provenance.capture.sight import fetched_folders
 from jobprov.provenance.capture.sight.child_programs import ChildProgram, FileReader
+from jobprov.provenance.capture.sight.fetched_folders import CameAndWent
 from tests.library.hook import Runner
 from tests.provenance.capture.sight.test_capture_sight import Site, by_path
 
@@ -137,7 +137,7 @@ def test_what_comes_with_a_folder_that_nobody_can_look_into(
     for path, moment in came.items():
         made[str(tmp_path / path)].came_at = moment
 
-    copies = fetched_folders.copies_of(program, made)
+    copies = CameAndWent(made).copies_of(program)
 
     assert [copy.source for copy in copies] == sources.split()
     assert all(copy.target in made for copy in copies)
