@@ -86,8 +86,9 @@ class Step:
         main = self.line.config
         given_up = [sentence for name, sentence in self.problems if name == main]
         self.problems = [problem for problem in self.problems if problem[0] != main]
+        of_sources = ["input {}: ".format(path) for path in self.line.sources]
         for note in list(draft.notes):
-            if note in given_up or note.startswith("source list: "):
+            if note in given_up or note.startswith(("source list: ", *of_sources)):
                 draft.notes.remove(note)
         self.line = arguments.CommandLine(())
 

@@ -78,7 +78,9 @@ def add(  # noqa: PLR0917 - as everything that a command left is taken in
         named = [(path, role) for path in unknown if logged[path][0] == role]
         new += entries.describe_inputs(step.name, named)
     if new:
-        entries.hash_inputs(draft, new, clock)
+        # ifdh removes what it fetched as soon as art has read it
+        lying = [entry for entry in new if os.path.lexists(entry.get("path") or "")]
+        entries.hash_inputs(draft, lying, clock)
         for entry in new:
             opened = logged[entry.get("path") or entry["location"]][1]
             if opened is not None and name_running is not None:

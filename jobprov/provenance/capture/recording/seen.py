@@ -133,7 +133,8 @@ class Seen:
         """Return inputs that the job fetched and that nothing else names; all others are known."""
         known: Set[str] = set()
         sources: Set[str] = set()
-        reported: Dict[str, Entry] = {}  # to SAM, by name alone
+        # to SAM, by name alone, or by a log, when they were gone: when they came, they were read
+        unread: Dict[str, Entry] = {}
         for brought in self.outputs.staged_in.values():
             sources.update(copy.source for copy in brought)
         for entry in self._draft.record.get("inputs", ()):
@@ -146,12 +147,14 @@ class Seen:
                 entry["name"] = os.path.basename(source)
                 if address_of(source) is not None:
                     entry["location"] = source
-            known.update((path, entry.get("location") or path))
-            if not (entry.get("path") or entry.get("location")):
-                reported[entry["name"]] = entry
+            is_named_alone = not (entry.get("path") or entry.get("location"))
+            if is_named_alone or (copies and "size_bytes" not in entry):
+                unread[entry["name"]] = entry
+            else:
+                known.update((path, entry.get("location") or path))
         fetched = []
         for entry in self._seen_inputs().of_staged_in(self._step.name, known):
-            same = reported.get(entry["name"])
+            same = unread.get(entry["name"])
             if same is None:
                 fetched.append(entry)
             else:

@@ -4,11 +4,12 @@ Its words count in its own folder and with its own variables. Small files are re
 job may remove what it has used.
 """
 
+import itertools
 import os
 import re
 import stat
 import time
-from typing import Dict, FrozenSet, List, Optional, Pattern, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Optional, Pattern, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command import arguments, closure
 from jobprov.provenance.capture.command.glance import Script, read_script
@@ -41,6 +42,10 @@ _COPIERS: Dict[str, Sequence[str]] = {
     "www_cp.sh": (),  # these two are what `ifdh cp` runs
     "dd": (),
 }
+# Clients that remove files in a storage, and the words that begin it where they do other things too
+_REMOVERS: Dict[str, Sequence[str]] = {"ifdh": ("rm",), "gfal-rm": ()}
+# Options by which they copy folders, whatever else these letters mean to one of them
+_DEEP = re.compile(r"(?:-[A-Za-z]*[rRa][A-Za-z]*|--recursive|--archive)$")
 # Programs that fetch files from addresses, and the options that name the file
 _FETCHERS = {
     "curl": re.compile(r"(?:-\w*[oT]|--output|--upload-file)$"),
@@ -198,13 +203,21 @@ class Copy:
         file: the source, where it is a file; of an address, what came from there, once seen.
         began: when the program began, in seconds since 1970.
         is_new: whether the source has changed since the job began.
+        is_deep: whether it may be a folder, of which nobody could see what is in it.
     """
 
     def __init__(
-        self, source: str, target: str, file: Optional[SeenFile], began: float, *, is_new: bool
+        self,
+        source: str,
+        target: str,
+        file: Optional[SeenFile],
+        began: float,
+        *,
+        is_new: bool,
+        is_deep: bool = False,
     ) -> None:
         self.source, self.target, self.file, self.began = source, target, file, began
-        self.is_new = is_new
+        self.is_new, self.is_deep = is_new, is_deep
 
 
 class ChildProgram:
@@ -219,7 +232,8 @@ class ChildProgram:
         inputs: files that its command line names.
         named: absolute paths that words of its command line may be; none of art and copiers.
         copies: what it copies.
-        rename: (source, target) of what it renames in a storage, a file or a folder; else None.
+        renames: [(source, target)] of what it renames in a storage, a file or a folder.
+        removed: what it removes in a storage.
         variables: of a program that is a step, or the first one for which products were set up.
     """
 
@@ -234,7 +248,8 @@ class ChildProgram:
         self.inputs: List[SeenFile] = []
         self.named: List[str] = []
         self.copies: List[Copy] = []
-        self.rename: Optional[Tuple[str, str]] = None
+        self.renames: List[Tuple[str, str]] = []
+        self.removed: List[str] = []
         self.variables = read_environment(child)
         withhold_values(self.variables)
         if not self.is_step:
@@ -257,6 +272,14 @@ class ChildProgram:
             self._read_script(argv, reader)
             name = os.path.basename(self._script)
             words = _after(words, name)  # `python3 /usr/bin/gfal-copy …`
+        self._read_words(name, words, argv, reader)
+
+    def _read_words(
+        self, name: str, words: Sequence[str], argv: Sequence[str], reader: FileReader
+    ) -> None:
+        """Read what a program of this name uses; `words` are its own, behind its name."""
+        if name in _REMOVERS:
+            self._read_removals(words, _REMOVERS[name])
         if name == "rucio" and "upload" in words:
             self._read_uploads(_after(words, "upload")[:_MOST_WORDS], reader)
         elif name == "rucio":
@@ -346,27 +369,52 @@ class ChildProgram:
     def _read_copies(self, words: Sequence[str], verbs: Sequence[str], reader: FileReader) -> None:
         """Read `[VERB] [OPTIONS] SOURCE… TARGET`, or `if=SOURCE of=TARGET`.
 
-        ifdh's `cp -f LIST` has a source and a target in each line of the list.
+        ifdh's `cp -f LIST` has a source and a target in each line of the list, its
+        `cp A B ';' C D` has several such groups.
         """
         plain = [word for word in words if not word.startswith("-")]
         if plain and plain[-1].startswith("of="):  # dd's
             plain = [word[3:] for word in plain if word.startswith(("if=", "of="))]
+        is_deep = any(map(_DEEP.match, words))
+        verb = ""
         if verbs:
             verb = plain.pop(0) if plain else ""
             if verb not in verbs:
                 return
-            if verb != "cp" and len(plain) > 1:
-                self.rename = self.place(plain[0]), self.place(plain[-1])
             if "-f" in words:
                 for line in _listed(self.place("".join(plain[:1]))):
                     names = line.split()
                     self._add_copy(self.place(names[0]), self.place(names[-1]), reader)
                 return
         is_folder = bool(verbs) and "-D" in words  # of ifdh
-        for name in plain[:-1][:_MOST_WORDS]:
-            source = self.place(name)
-            target = _target_of(source, self.place(plain[-1]), is_folder=is_folder)
-            self._add_copy(source, target, reader)
+        for group in _groups(plain) if verbs else [plain]:
+            for name in group[:-1][:_MOST_WORDS]:
+                source, target = self.place(name), self.place(group[-1])
+                if verb in ("mv", "rename"):
+                    inside = os.path.join(target, os.path.basename(source))
+                    self.renames.append((source, inside if is_folder else target))
+                if is_deep and not is_folder and not os.path.isfile(source):
+                    self._add_folder(source, target, reader)
+                else:
+                    target = _target_of(source, target, is_folder=is_folder)
+                    self._add_copy(source, target, reader, is_deep=is_deep)
+
+    def _read_removals(self, words: Sequence[str], verbs: Sequence[str]) -> None:
+        plain = [word for word in words if not word.startswith("-")]
+        if not verbs or (plain and plain.pop(0) in verbs):
+            self.removed = [self.place(word) for word in plain[:_MOST_WORDS]]
+
+    def _add_folder(self, source: str, target: str, reader: FileReader) -> None:
+        """Add what copies a folder: into the target, or as the target where there was none.
+
+        Where nobody can look what is in it, what comes will tell.
+        """
+        inside = os.path.join(target, os.path.basename(source))
+        folder = inside if os.path.isdir(inside) else target
+        if not os.path.isdir(source):
+            self._add_copy(source, target, reader, is_deep=True)
+        for path in itertools.islice(_files_below(source), _MOST_WORDS):
+            self._add_copy(path, folder + path[len(source) :], reader)
 
     def _read_web_transfers(
         self, words: Sequence[str], names_file: Pattern[str], reader: FileReader
@@ -389,10 +437,13 @@ class ChildProgram:
             else:
                 self._add_copy(address, here, reader)
 
-    def _add_copy(self, source: str, target: str, reader: FileReader) -> None:
+    def _add_copy(
+        self, source: str, target: str, reader: FileReader, *, is_deep: bool = False
+    ) -> None:
         is_new = reader.is_new(source)  # first: what is removed meanwhile is none that lay there
         file = None if is_url(source) else reader.read(source)
-        self.copies.append(Copy(source, target, file, self.child.began, is_new=is_new))
+        began = self.child.began
+        self.copies.append(Copy(source, target, file, began, is_new=is_new, is_deep=is_deep))
 
 
 def _target_of(source: str, target: str, *, is_folder: bool) -> str:
@@ -407,6 +458,26 @@ def _target_of(source: str, target: str, *, is_folder: bool) -> str:
     elif os.path.isdir(target):
         is_folder = True
     return os.path.join(target, os.path.basename(source)) if is_folder else target
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    """Yield the files below a folder, but for hidden ones, such as a checkout's own."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield os.path.join(parent, name)
+
+
+def _groups(words: Sequence[str]) -> List[List[str]]:
+    """Return the groups of words that a `;` parts."""
+    groups: List[List[str]] = [[]]
+    for word in words:
+        if word == ";":
+            groups.append([])
+        else:
+            groups[-1].append(word)
+    return groups
 
 
 def is_no_input(path: str) -> bool:

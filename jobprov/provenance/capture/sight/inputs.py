@@ -106,9 +106,10 @@ class SeenInputs:
             self._draft.weaken(
                 "children-unseen", "inputs", sentence.format(_MOST_INPUTS, len(files))
             )
-        entries = [self._describe(file, "seen") for file in list(files.values())[:_MOST_INPUTS]]
-        for entry in entries:
-            entry["step"] = step
+        entries = []
+        for source, file in list(files.items())[:_MOST_INPUTS]:
+            fetched_from = None if source == file.path else source
+            entries.append(dict(self._describe(file, "seen", fetched_from), step=step))
         return entries
 
     def of_staged_in(self, step: str, known: Collection[str]) -> List[Entry]:

@@ -16,6 +16,7 @@ from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.running.written_files import key_of
 from jobprov.provenance.capture.sight import named_folders, places
 from jobprov.provenance.capture.sight.child_programs import Copy
+from jobprov.provenance.capture.sight.fetched_folders import CameAndWent
 from jobprov.provenance.capture.sight.inputs import files_of_code
 from jobprov.provenance.capture.sight.named_folders import is_in_own
 from jobprov.provenance.capture.sight.programs import ProgramStep
@@ -53,11 +54,15 @@ class SeenOutputs:
         self.logs = self._find_logs()
         copies: List[Copy] = []
         renames: List[Tuple[str, str]] = []
+        removed: Dict[str, float] = {}
+        came = CameAndWent(sight.came_and_went)
         for program in sight.programs:
             if not program.child.exit_code:  # else the copy failed
                 copies += program.copies
-                if program.rename:
-                    renames.append(program.rename)
+                copies += came.copies_of(program)
+                renames += program.renames
+                removed.update(dict.fromkeys(program.removed, program.child.began))
+        copies = [copy for copy in copies if not self._is_removed_again(copy, removed)]
         own, further = sight.own_folders, self._find_further_in_time()
         made, written = sight.came_and_went, {**self._find_moved_elsewhere(), **sight.written}
         self._places = places.Places(
@@ -67,6 +72,10 @@ class SeenOutputs:
         for path, brought in self._places.staged_in.items():
             self.staged_in.setdefault(sight.last_name(path), []).extend(brought)
         self.updated = {path for path in self.staged_in if self._is_updated(path)}
+
+    def _is_removed_again(self, copy: Copy, removed: Mapping[str, float]) -> bool:
+        """Tell whether the job removed from its storage what it had copied there."""
+        return removed.get(copy.target, 0.0) > copy.began and not self._sight.is_own(copy.target)
 
     def _is_updated(self, path: str) -> bool:
         """Tell whether what the job stored of a fetched file is another one: input and output."""

@@ -135,6 +135,7 @@ class Places:
         is_from_job = self._is_own(copy.source) and self._is_new(copy.source)
         if is_from_job and not self._is_own(target):
             self._copied[copy.source] = (target, copy.file)
+            self._targets.add(target)
         elif not is_from_job and self._is_own(target):
             self.staged_in.setdefault(target, []).append(copy)
         elif copy.is_new and not (self._is_own(target) or is_log(target)):

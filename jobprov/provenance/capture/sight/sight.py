@@ -12,7 +12,7 @@ import time
 from typing import Deque, Dict, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.files import folders
-from jobprov.provenance.capture.files.names import is_within
+from jobprov.provenance.capture.files.names import is_url, is_within
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.running.background import Background, hash_seconds
 from jobprov.provenance.capture.running.children import Child
@@ -208,13 +208,22 @@ class Sight:
         self._hash_large_beside()
 
     def _leave_to_outer(self, program: ChildProgram) -> None:
-        """Leave a copy to the copier that runs this one for it: that knows where it comes from."""
+        """Leave a copy to the copier that runs this one for it.
+
+        That knows where it comes from and where it goes: `ifdh cp` has /pnfs, what it runs has the
+        address of a door.
+        """
         outer = self._latest.get(program.child.parent)
         for _ in range(_MOST_OUTER):
             if outer is None:
                 break
-            made = {copy.target for copy in outer.copies}
-            program.copies = [copy for copy in program.copies if copy.target not in made]
+            sources = {copy.source for copy in outer.copies}
+            targets = {copy.target for copy in outer.copies}
+            program.copies = [
+                copy
+                for copy in program.copies
+                if copy.source not in sources and copy.target not in targets
+            ]
             outer = self._latest.get(outer.child.parent)
 
     def _read_fetched(self) -> None:
@@ -224,7 +233,7 @@ class Sight:
                 continue
             self._copiers.remove(program)
             for copy in program.copies:
-                if self.is_own(copy.target) and not self.is_own(copy.source):
+                if not (is_url(copy.target) or self.is_own(copy.source)):
                     fetched = self.reader.read(copy.target)
                     copy.file = copy.file or fetched  # what an address had
         self._hash_large_beside()

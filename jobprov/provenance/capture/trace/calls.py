@@ -5,6 +5,7 @@ The order counts: a file that the command itself made is no input when it is rea
 Sources: strace(1), `-f`, `-y` and `-o`; open(2), rename(2), connect(2).
 """
 
+import functools
 import os
 import re
 from typing import Dict, List, Set, Tuple
@@ -155,7 +156,7 @@ class Calls:
             self._use(process, found[0], _use_of_open(words))
         elif name in (b"execve", b"execveat"):
             self._use(process, found[0], EXECUTED)
-            self._note_program(process, os.path.basename(found[0][1]))
+            self._note_program(process, self._absolute(process, *found[0]))
             self._keep_secret(process, [plain(word) for word in _WORD.findall(words)])
         elif name in _MAKING or name in _GOING:
             self._take_change(process, name, found)
@@ -168,10 +169,10 @@ class Calls:
             folder = self._absolute(process, *found[0])
             self._folders[process] = _normal(folder)
 
-    def _note_program(self, process: bytes, name: bytes) -> None:
-        if STORAGE_CLIENT.match(name):
+    def _note_program(self, process: bytes, path: str) -> None:
+        if STORAGE_CLIENT.match(os.fsencode(os.path.basename(path))):
             self._clients.add(process)
-        if name.startswith(b"python"):
+        if _runs_python(path):
             self._pythons.add(process)
         else:
             self._pythons.discard(process)
@@ -282,6 +283,13 @@ class Calls:
         for known in (self._folders, self._unfinished, self._last, self._stdin):
             known.pop(process, None)
         self._pythons.discard(process)
+
+
+@functools.lru_cache(maxsize=1024)
+def _runs_python(path: str) -> bool:
+    """Tell whether a program is Python, or a script that names it (`#!/usr/bin/python3 -s`)."""
+    programs = [path, *interpreters(path)]
+    return any(os.path.basename(program).startswith("python") for program in programs)
 
 
 def _normal(path: str) -> str:

@@ -221,8 +221,13 @@ class Unkept:
         if folder in self._search_path():
             return True
         start = folder + "/"
-        used = [*self.scripts, *self._elsewhere.named]
-        return any(path.startswith(start) and path.endswith(_PYTHON) for path in used)
+        for path in [*self.scripts, *self._elsewhere.named]:
+            if path.startswith(start) and path.endswith(_PYTHON):
+                return True
+            # Beside the program that it runs it looks first, whatever that is called
+            if os.path.dirname(path) == folder and b"python" in _first_line(path):
+                return True
+        return False
 
     def _search_path(self) -> Set[str]:
         """Return where Python looked for modules: working folder, PYTHONPATH, `.pth` files."""
@@ -339,6 +344,12 @@ def _source_of(path: str) -> str:
     cached = _CACHED.match(path)
     source = "{}/{}.py".format(*cached.groups()) if cached is not None else path
     return source if os.path.isfile(source) else path
+
+
+def _first_line(path: str) -> bytes:
+    """Return `#!/usr/bin/env python3` of a script; nothing of what is none."""
+    head = head_of(path)
+    return head.split(b"\n", 1)[0] if head.startswith(b"#!") else b""
 
 
 def _size(found: Dict[str, os.stat_result]) -> int:

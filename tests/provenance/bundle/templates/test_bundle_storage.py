@@ -118,6 +118,32 @@ ifdh cleanup
 
 
 @pytest.mark.slow
+def test_script_that_takes_what_ifdh_lists_has_whole_names(
+    toy: Toy, tmp_path: Path, shell: Run, way: str
+) -> None:
+    """They were bare names, which no storage has: the script fetched nothing."""
+    let_job_run(
+        toy,
+        """\
+mkdir sub && ifdh cp -r sub /pnfs/in/sub && rmdir sub
+[ "$(ifdh ls /pnfs/in/)" = "$(printf '/pnfs/in/\\n/pnfs/in/raw.dat\\n/pnfs/in/sub/')" ] || exit 4
+[ "$(ifdh ls /pnfs/in 0)" = /pnfs/in/ ] || exit 5
+[ "$(ifdh lss /pnfs/in/raw.dat)" = "$(printf '/pnfs/in/raw.dat\\t%d' SIZE)" ] || exit 6
+for file in $(ifdh ls /pnfs/in | grep 'dat$'); do ifdh cp -D "$file" .; done
+cat raw.dat raw.dat >made.dat
+ifdh cp made.dat /pnfs/out/made.dat
+""".replace("SIZE", str(len(RAW))),
+        location="/pnfs/in/raw.dat",
+    )
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = shell(bag / "data/run.sh", way, out)
+
+    assert outcome.returncode == 0, (out / "run.log").read_text()
+    assert shell(bag / "data/verify.sh", out).stdout == "IDENTICAL made.dat\n"
+
+
+@pytest.mark.slow
 def test_folder_that_is_renamed_in_the_storage_has_the_output(
     toy: Toy, tmp_path: Path, shell: Run, way: str
 ) -> None:

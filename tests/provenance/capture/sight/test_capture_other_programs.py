@@ -139,6 +139,26 @@ def test_file_that_the_job_fetches_and_reports_to_sam_is_one_input(site: Site) -
 
 
 @pytest.mark.slow
+def test_file_that_a_log_names_and_that_is_gone_was_read_when_it_came(site: Site) -> None:
+    """As art does that has its files from SAM: it had no digest, and a note said that it is gone."""
+    line = "01-Dec-2026 12:00:00 UTC  Opened input file"
+
+    record = site.record(
+        f"""
+        mkdir ifdh_0_17; gfal-copy https://door/in/gen.root ifdh_0_17/gen.root
+        sleep 0.5; cat ifdh_0_17/gen.root > merged.root
+        echo '{line} "'$PWD'/ifdh_0_17/gen.root"' > merge.log
+        rm ifdh_0_17/gen.root
+        """
+    )
+
+    (read,) = [file for file in record["inputs"] if file["role"] == "primary"]
+    assert (read["name"], read["location"]) == ("gen.root", "https://door/in/gen.root")
+    assert (read["times_from"], len(read["sha256"])) == ("log", 64)
+    assert not [sentence for sentence in said(record) if "No such file" in sentence]
+
+
+@pytest.mark.slow
 def test_fetched_file_that_art_reads_by_another_path_is_one_input(site: Site) -> None:
     """As Mu2e's `runmu2e.py` with `copy_input`: it moves what it fetched."""
     record = site.record(

@@ -116,6 +116,21 @@ def test_missing_fcl_file_of_a_script_that_runs_nothing_like_art_is_told(site: S
 
 
 @pytest.mark.slow
+def test_input_that_a_script_fetches_from_where_nobody_can_look_is_not_missed(site: Site) -> None:
+    """As `condor_lar.sh -s /pnfs/raw.root` does: a note said that there is no such file."""
+    script = site.job / "stages.sh"
+    script.write_text("#!/bin/sh\ncp $INPUTS/raw.root .; nova -c all.fcl -s raw.root -o out.root\n")
+    script.chmod(0o755)
+
+    words = ("./stages.sh", "-c", "all.fcl", "-s", "/pnfs/nowhere/raw.root")
+    site.runner("run", "--", *words, environment=site.variables)
+
+    record = only_entry(site.runner)[0]
+    assert [file["name"] for file in record["outputs"]] == ["out.root"]
+    assert not [sentence for sentence in said(record) if "No such file" in sentence]
+
+
+@pytest.mark.slow
 def test_input_that_a_log_names_lies_where_the_program_ran(site: Site) -> None:
     """As under `mu2eprodsys.sh`: the copy of the input was an output, without a checksum as input."""
     with (site.job.parent / "programs" / "nova").open("a") as program:

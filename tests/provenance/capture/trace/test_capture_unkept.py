@@ -295,6 +295,22 @@ def test_folders_that_only_pythons_importer_lists_are_left_out(runner: Runner, o
 
 @pytest.mark.slow
 @with_strace
+def test_neighbours_of_a_python_program_are_left_out_whatever_it_is_called(
+    runner: Runner, odd: Path
+) -> None:
+    """As in a folder `bin` of clients: its scripts that never ran were the job's, and a gap."""
+    (odd / "client").write_text(f"#!{PYTHON}\nimport json\n")
+    (odd / "client").chmod(0o755)
+    (odd / "other").write_text("#!/bin/sh\nhostname > out.txt\n")
+
+    job = shell(runner, f"{odd}/client; true")
+
+    assert list(job.kept("scripts")) == [str(odd / "client")]
+    assert job.kept("inputs") == {}
+
+
+@pytest.mark.slow
+@with_strace
 def test_folder_that_is_too_large_is_told_by_name(runner: Runner, odd: Path) -> None:
     for number in range(150):
         (odd / f"{number}.txt").write_text("")

@@ -136,6 +136,28 @@ list() { # NAME [OPTION OF LS]
   need_source "$1"
   ls ${2:+"$2"} "$file"
 }
+# ifdh shows a folder and what is in it by whole names, one a line; for lss with sizes.
+list_whole() { # VERB NAME [DEPTH]
+  need_source "$2"
+  folder=$file
+  if [ ! -d "$folder" ]; then
+    show "$1" "$2" "$folder"
+    return
+  fi
+  show "$1" "${2%/}/" "$folder"
+  [ "${3:-1}" != 0 ] || return 0
+  for entry in "$folder"/*; do
+    name=${2%/}/${entry##*/}
+    [ ! -d "$entry" ] || name=$name/
+    [ ! -e "$entry" ] || show "$1" "$name" "$entry"
+  done
+}
+show() { # VERB NAME FILE
+  case $1 in
+    lss) printf '%s\t%s\n' "$2" "$(if [ -d "$3" ]; then echo 0; else wc -c <"$3" | tr -d ' '; fi)" ;;
+    *) printf '%s\n' "$2" ;;
+  esac
+}
 
 # --- clients --------------------------------------------------------------------------------------
 
@@ -173,7 +195,7 @@ ifdh() { # VERB [ARGUMENT]...
       ;;
     mkdir | mkdir_p) make_folder "$1" ;;
     rm | rmdir) remove "$1" ;;
-    ls | lss) list "$1" ;;
+    ls | lss) list_whole "$verb" "$1" "${2:-}" ;;
     ll) list "$1" -l ;;
     chmod | pin | log | enterState | leaveState | cleanup) ;;
     startProject | findProject) printf 'http://rerun/%s\n' "${1:-}" ;;
