@@ -7,10 +7,11 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import click
 
+from jobprov.app.commands.tasks.unit_lists import read_units
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.opening import OutputFile, emit, option_with_default
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
@@ -39,7 +40,7 @@ class _Options(NamedTuple):
     namespace: str | None
     campaign: str | None
     stage: str | None
-    units_file: Path | None
+    units: TextIO | None
     unit_count: int | None
     output_patterns: tuple[str, ...]
     outputs_per_unit: int | None
@@ -72,7 +73,9 @@ class _Options(NamedTuple):
 @click.option("--campaign", help="The campaign that the task is part of.")
 @click.option("--stage", help="The stage that the task is a submission of.")
 @click.option(
-    "--units", "units_file", type=_FILE, help="File of the frozen input list, a name a line."
+    "--units",
+    type=click.File(encoding="utf-8"),
+    help="File of the frozen input list: a name, path or address a line; - for standard input.",
 )
 @click.option(
     "--count",
@@ -217,8 +220,14 @@ def _known_fields(options: _Options, submission: Submission | None) -> dict[str,
         "output_patterns": list(options.output_patterns) or None,
         "outputs_per_unit": options.outputs_per_unit,
     }
-    if options.units_file is not None:
-        fields["units"] = _read_units(options.units_file)
+    if options.units is not None:
+        units = read_units(options.units)
+        if not units:
+            raise BadInputError(
+                f"The list of units {options.units.name} is empty; leave it out where the units "
+                "are not known."
+            )
+        fields["units"] = units
     if submission is not None:
         campaign = campaign or submission.named("JOBPROV_CAMPAIGN")
         stage = stage or submission.named("JOBPROV_STAGE")
@@ -228,19 +237,6 @@ def _known_fields(options: _Options, submission: Submission | None) -> dict[str,
         fields["submitted_jobs"] = submission.copies
     fields |= {"campaign": campaign, "stage": stage, "namespace": namespace or None}
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _read_units(file: Path) -> list[str]:
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as problem:
-        raise BadInputError(f"The list of units {file} cannot be read: {problem}.") from None
-    units = [line.strip() for line in lines if line.strip()]
-    if not units:
-        raise BadInputError(
-            f"The list of units {file} is empty; leave it out where the units are not known."
-        )
-    return units
 
 
 def _declare(

@@ -6,9 +6,10 @@ from typing import Any, TextIO
 
 import click
 
+from jobprov.app.commands.tasks.unit_lists import read_units
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.catalog_access import own_access
-from jobprov.app.commands.terminal.opening import emit, listed_lines
+from jobprov.app.commands.terminal.opening import emit
 from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted
 
@@ -41,7 +42,7 @@ class _Options:
 @click.option(
     "--units",
     type=click.File(encoding="utf-8"),
-    help="The inputs, one a line; - for standard input.",
+    help="The inputs, one a line, by name, path or address; - for standard input.",
 )
 @click.option("--count", type=click.IntRange(0), help="How many units, of a stage without inputs.")
 @click.option("--sam-definition", help="The inputs that SAM has by this definition now.")
@@ -121,7 +122,7 @@ def _units(options: _Options) -> list[str] | int | dict[str, str | int] | None:
     """Return the list of inputs, their number, or where a catalog has them; None without option."""
     choices: list[list[str] | int | dict[str, str | int]] = []
     if options.units is not None:
-        choices.append(listed_lines(options.units))
+        choices.append(read_units(options.units))
     if options.count is not None:
         choices.append(options.count)
     in_catalog = {

@@ -188,7 +188,7 @@ def test_words_that_lost_their_quotes_on_the_way_are_one_list(live: LiveService)
 
 @pytest.mark.slow
 def test_frozen_list_is_not_replaced(live: LiveService, tmp_path: Path) -> None:
-    (tmp_path / "units").write_text("a.root\nb.root\n")
+    (tmp_path / "units").write_text("/pnfs/toy/a.root\nb.root\n")
     words = ("register", "--experiment", "toy", "--task-id", "frozen", "--no-ticket")
     first = live.run(*words, "--units", str(tmp_path / "units"))
 
