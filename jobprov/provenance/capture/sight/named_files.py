@@ -32,6 +32,7 @@ _MOST_BYTES, _MOST_SCRIPTS, _MOST_WORDS, _MOST_INPUTS = 1 << 20, 100, 2000, 100
 _UNPACKED = "INPUT_TAR_DIR_LOCAL"  # and …_1, …_2: one for each --tar_file_name
 _WORD = re.compile(rb"(?<![\w.+@/-])[\w.+@/-]*[./][\w.+@/-]+")
 _IMPORT = re.compile(rb"^[ \t]*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
+_PROGRAM_HEADS = (b"#!", b"\x7fELF")
 _CODE_ENDS = (".py", ".sh", ".pl", ".pm", ".r", ".c", ".so", ".awk", ".sed", ".jl", ".rb")
 
 
@@ -86,12 +87,23 @@ class NamedFiles:
         if code.is_known(path) or code.is_tracked(path):
             return True
         self._known.add(path)
-        if os.access(path, os.X_OK) or path.lower().endswith(_CODE_ENDS):
+        if _is_code(path):
             return code.keep(path)
         entry = _describe(path, self._draft, code) if len(self.inputs) < _MOST_INPUTS else None
         if entry is not None and entry["sha256"] not in self._digests:
             self.inputs.append(entry)
         return entry is not None
+
+
+def _is_code(path: str) -> bool:
+    """Tell whether a file is a program; jobsub makes each file executable that it brings."""
+    if path.lower().endswith(_CODE_ENDS):
+        return True
+    if not os.access(path, os.X_OK | os.R_OK):
+        return False
+    with open(path, "rb") as stream:
+        is_program = stream.read(4).startswith(_PROGRAM_HEADS)
+    return is_program or "." not in os.path.basename(path)
 
 
 def _files_below(folder: str) -> Iterator[str]:

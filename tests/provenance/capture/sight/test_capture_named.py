@@ -12,6 +12,7 @@ import pytest
 from jobprov.provenance.capture.files import private
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.sight import named_files, named_folders
+from tests.library.hook import Runner, only_entry
 
 LONG = 400_000
 
@@ -118,3 +119,24 @@ def test_words_of_a_script_are_read_with_its_variables() -> None:
 
     expected = ["/data/p5", "/data", "/data/p5/b.root", "/data/c.root", "code.tgz", "/short/b"]
     assert [word for word in words if word != "/short"] == expected
+
+
+@pytest.mark.slow
+def test_data_that_jobsub_made_executable_is_no_script(runner: Runner) -> None:
+    """It does so with every file that it brings: what a list names were scripts of the job."""
+    for name in ("raw_1.root", "raw_2.root"):
+        (runner.folder / name).write_text("data of " + name)
+    (runner.folder / "files.txt").write_text("raw_1.root\nraw_2.root\n")
+    (runner.folder / "helper.exe").write_text("#!/bin/sh\ntrue\n")
+    (runner.folder / "tool").write_text("true\n")
+    for file in runner.folder.iterdir():
+        file.chmod(0o755)
+    (runner.folder / "job.sh").write_text("cat $(head -1 files.txt) > out; ./helper.exe; . ./tool")
+
+    runner("run", "--", "sh", "job.sh")
+
+    record = only_entry(runner)[0]
+    names = [script["name"] for script in record["scripts"]]
+    assert sorted(names) == ["helper.exe", "job.sh", "tool"]
+    roles = {file["name"]: file["role"] for file in record["inputs"]}
+    assert roles == {"files.txt": "configuration"}
