@@ -364,6 +364,26 @@ def test_output_that_the_job_moved_is_found(toy: Toy, tmp_path: Path, dash: Run,
     assert (out / "elsewhere/opt/nowhere/store/kept.txt").is_file()
 
 
+@pytest.mark.parametrize("name", ["out", NO_OVERLAY])
+@pytest.mark.parametrize("text", ["echo 1 >>$FILE", "set -C; echo 1 >$FILE"])
+def test_output_that_the_host_still_has_is_not_there_before_the_job(
+    toy: Toy, tmp_path: Path, dash: Run, text: str, name: str
+) -> None:
+    """It was appended to, or in the way, where a job is rerun on the machine on which it ran."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        kept = Path(folder) / "times.txt"
+        kept.write_text("1\n")
+        _record(toy, "sh", "-c", text.replace("$FILE", str(kept)), outputs={str(kept): b"1\n"})
+        bag, out = toy.unpack(tmp_path / "bag"), tmp_path / name
+
+        outcome = dash(bag / "data/run.sh", "--own-root", out)
+        verdict = dash(bag / "data/verify.sh", out)
+
+        assert outcome.returncode == 0, (out / "run.log").read_text()
+        assert verdict.stdout == "IDENTICAL times.txt\n", verdict.stderr
+        assert kept.read_text() == "1\n"
+
+
 def test_steps_share_what_they_wrote(toy: Toy, tmp_path: Path, dash: Run) -> None:
     _record(toy)
     toy.record["command"]["steps"] = [

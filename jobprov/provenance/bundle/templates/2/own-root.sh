@@ -64,6 +64,8 @@ is_made() { case $made in *"$nl$1$nl"*) return 0 ;; *) return 1 ;; esac }
 show() { # INNER
   if [ -h "$base$1" ]; then
     is_there "$root$1" || { cp -P "$base$1" "$root$1" && stub "$1"; }
+  elif is_absent "$1"; then
+    return 0
   elif ! is_there "$root$1" || is_made "$1"; then
     if [ -d "$base$1" ]; then
       can_be_scratch "$1" && make_folder "$1" && overlay "$1" || bind "$base$1" "$1"
@@ -88,7 +90,8 @@ overlay() { # INNER
   case $mounted in *" $base$1/"*) return 1 ;; esac
   overlays=$((overlays + 1))
   [ -d "$out/overlay/$overlays" ] || mkdir -p "$out/overlay/$overlays" || return 1
-  mount -t overlay -o "lowerdir=$base$1,upperdir=$mirror$1,workdir=$out/overlay/$overlays" overlay "$root$1" 2>/dev/null
+  mount -t overlay -o "lowerdir=$base$1,upperdir=$mirror$1,workdir=$out/overlay/$overlays" overlay "$root$1" 2>/dev/null || return 1
+  overlaid=$overlaid$1$nl
 }
 show_entries() { # INNER
   set -- "$1" "$base$1"/* "$base$1"/.[!.]* "$base$1"/..?*
@@ -149,6 +152,30 @@ hidden=$nl
 hide() { # INNER: the base shows nothing in this folder
   hidden=$hidden$1$nl
 }
+absent=$nl
+absent() { # INNER: a file that the base has from the job itself, and that was not there before
+  [ "$pass" != folders ] || absent=$absent$1$nl
+}
+is_absent() { case $absent in *"$nl$1$nl"*) return 0 ;; *) return 1 ;; esac }
+# In an overlay, removing it leaves the base as it is.
+remove_absent() {
+  rest_of_absent=${absent#"$nl"}
+  while [ -n "$rest_of_absent" ]; do
+    file=${rest_of_absent%%"$nl"*}
+    rest_of_absent=${rest_of_absent#*"$nl"}
+    if [ -f "$base$file" ] && ! is_there "$mirror$file" && is_overlaid "$file" && is_clear "$root" "$file"; then
+      rm -f "$root$file" 2>/dev/null || :
+    fi
+  done
+}
+is_overlaid() { # INNER
+  rest=${overlaid#"$nl"}
+  while [ -n "$rest" ]; do
+    case $1 in "${rest%%"$nl"*}"/*) return 0 ;; esac
+    rest=${rest#*"$nl"}
+  done
+  return 1
+}
 is_hidden() { case $hidden in *"$nl$1$nl"*) return 0 ;; *) return 1 ;; esac }
 bring() { # FILE INNER: an input that is not in the bundle, or the folder that holds the given input
   [ "$pass" = files ] || return 0
@@ -187,6 +214,7 @@ make_root() {
   mount --make-unbindable "$root" 2>/dev/null || :
   read_words folders
   show_entries "" || give_up "an entry of ${base:-/} cannot be shown"
+  remove_absent
   show_kernel
   rest=${hidden#"$nl"}
   while [ -n "$rest" ]; do
@@ -217,7 +245,7 @@ show_kernel() {
   fi || give_up "/dev/shm cannot be made"
 }
 
-overlays=0
+overlays=0 overlaid=$nl
 # by one command, as each takes time
 mkdir -p "$out/overlay/1" "$out/overlay/2" "$out/overlay/3" "$out/overlay/4" "$out/overlay/5" "$out/overlay/6" "$out/overlay/7" \
   "$out/overlay/8" "$out/overlay/9" "$out/overlay/10" "$out/overlay/11" "$out/overlay/12" || give_up "$out cannot be written"

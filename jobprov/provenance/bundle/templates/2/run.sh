@@ -1176,6 +1176,11 @@ finish_root() {
   act=link-folders
   read_paths
   act=lay-out
+  rest=${output_places#"$nl"}
+  while [ -n "$rest" ]; do
+    place=${rest%%"$nl"*} rest=${rest#*"$nl"}
+    case $place in "$elsewhere"/*) in_root_list absent "${place#"$elsewhere"}" ;; esac
+  done
   rest=$programs_found$recorded_path:
   while [ -n "$rest" ]; do
     reveal "${rest%%:*}"
@@ -1278,6 +1283,7 @@ start_again() {
 leave_root() {
   reveal() { :; }
   hide() { :; }
+  absent() { :; }
   out_itself() { :; }
   bring() { # FILE RECORDED
     is_clear "$out/elsewhere" "$2" && [ -f "$out/elsewhere$2" ] && [ ! -s "$out/elsewhere$2" ] || return 0
