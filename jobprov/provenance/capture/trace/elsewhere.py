@@ -15,12 +15,15 @@ from jobprov.provenance.capture.trace import calls as kinds
 from jobprov.provenance.capture.trace.calls import Calls
 from jobprov.provenance.capture.trace.installed import Installed
 
-# What HTCondor, jobsub's wrapper and the hook put into the job's folder
-BESIDE = (
-    *("_condor_", "condor_exec.", ".condor_creds", ".job.ad", ".machine.ad", ".update.ad"),
-    *(".chirp", ".empty_file", "jsb_tmp", "no_xfer"),
-    *("jobprov-", "jobprov.ticket", "jobprov.token", "job-end-hook."),
+# What HTCondor and the hook put into the job's folder
+_NOT_OF_JOB = (
+    *("_condor_", "condor_exec.", ".condor_creds", ".update.ad", ".chirp"),
+    *("jobprov-", "jobprov.ticket", "jobprov.token", "job-end-hook.", "job-start.sh"),
 )
+# Which the job may use: wrappers of CRAB and justIN read from its ad what they are to do
+_FOR_JOB = (".job.ad", ".machine.ad", ".empty_file", "simple.sh", "jsb_tmp", "no_xfer")
+BESIDE = _NOT_OF_JOB + _FOR_JOB
+"""How the names begin of what HTCondor, jobsub's wrapper and the hook put into a job's folder."""
 
 
 class KeptElsewhere:
@@ -54,10 +57,9 @@ class KeptElsewhere:
             return True
         if arguments.is_of_machine(path):
             return True
-        # Wrappers of CRAB and justIN read from the job's ad what they are to do
-        is_read_ad = path.endswith(".ad") and self._uses.get(path) == kinds.READ
-        is_beside = os.path.basename(path).startswith(BESIDE) and not is_read_ad
-        return is_beside or self._installed.has(path)
+        is_used = self._uses.get(path) in (kinds.READ, kinds.EXECUTED)
+        beside = _NOT_OF_JOB if is_used else BESIDE
+        return os.path.basename(path).startswith(beside) or self._installed.has(path)
 
     def is_made(self, path: str) -> bool:
         """Tell whether the command made a path, or a folder above it."""

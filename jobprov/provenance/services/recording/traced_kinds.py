@@ -285,10 +285,29 @@ class TracedKinds:
 def _unnamed_paths(record: JobRecord, used: UsedByKind) -> list[str]:
     """Return what the traced job of a kind used and the record of this one does not name."""
     named = _paths(record)
-    paths = [path for path in [*used.files, *used.code] if path not in named]
+    paths: list[str] = []
+    for path in [*used.files, *used.code]:
+        if path not in named and _in_own_folder_of_inputs(record, path) not in named:
+            paths.append(path)
     if _count_own_inputs(record, used.files) < len(used.own):
         paths += [path for path in used.own if path not in named]
     return paths + list(used.changed)
+
+
+def _in_own_folder_of_inputs(record: JobRecord, path: str) -> str:
+    """Return a path with this job's folder of transferred inputs for the traced one's.
+
+    jobsub's `CONDOR_DIR_INPUT` has the number of the job in it: `7/TRANSFERRED_INPUT_FILES`.
+    """
+    variables = record.environment.variables if record.environment is not None else None
+    folder = (variables or {}).get("CONDOR_DIR_INPUT", "")
+    _, mark, name = path.rpartition(f"/{posixpath.basename(folder)}/")
+    if not folder or not mark:
+        return path
+    place = posixpath.join(folder, name)
+    if record.command is not None and record.command.working_directory:
+        place = place.removeprefix(f"{record.command.working_directory}/")
+    return place
 
 
 def _count_own_inputs(record: JobRecord, shared: Sequence[str]) -> int:

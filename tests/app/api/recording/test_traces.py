@@ -229,6 +229,30 @@ def test_job_that_ended_before_the_traced_one_of_its_kind_learns_what_that_used(
     assert after[1] == ""
 
 
+def test_file_that_jobsub_brings_to_each_job_is_one_file(client: FlaskClient) -> None:
+    """Its folder has the number of the job: all jobs of the first wave had a gap."""
+    brought = "no_xfer/{}/TRANSFERRED_INPUT_FILES/files.txt"
+    jobs = []
+    for number, trace in enumerate(
+        ({"keys": [KEY]}, {"waits_for": [KEY]}, {"waits_for": [KEY]}), 1
+    ):
+        job = a_record(number, trace=trace)
+        path = brought.format(number)
+        scratch = f"/scratch/dir_{number}"
+        job["command"] = {"argv": ["sh", "reco.sh"], "working_directory": scratch}
+        folder = Path(scratch, path).parent
+        job["environment"] = {"variables": {"CONDOR_DIR_INPUT": str(folder)}}
+        job["inputs"] = [{"name": "files.txt", "path": path, "evidence": "traced"}]
+        jobs.append(job)
+    jobs[2]["inputs"] = []
+
+    for job in jobs:
+        client.put(f"/api/v1/jobs/{job['job_id']}", json=job)
+
+    assert unseen_of(client, jobs[1]) == ""
+    assert brought.format(1) in unseen_of(client, jobs[2])
+
+
 def test_job_of_several_steps_waits_until_the_kinds_of_all_were_traced(
     client: FlaskClient, service: Service, tmp_path: Path
 ) -> None:

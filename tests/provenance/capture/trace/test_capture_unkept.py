@@ -377,9 +377,9 @@ def test_what_jobsub_puts_into_the_folder_of_a_job_is_no_input_where_it_is_liste
     """As by `mv reco_*.root $CONDOR_DIR_OUT`; the name of the ticket's file counted as a secret."""
     for folder in (".condor_creds", "jsb_tmp", "no_xfer"):
         (runner.folder / folder).mkdir()
-    for name in (".empty_file", "jobprov.ticket"):
+    for name in (".empty_file", "jobprov.ticket", "job-start.sh", "simple.sh"):
         (runner.folder / name).write_text("")
-    (runner.folder / "simple.sh").write_text("# jobsub_submit -e JOBPROV_TOKEN_FILE=jobprov.ticket")
+    (runner.folder / "note.sh").write_text("# jobsub_submit -e JOBPROV_TOKEN_FILE=jobprov.ticket")
 
     job = shell(
         runner,
@@ -389,7 +389,7 @@ def test_what_jobsub_puts_into_the_folder_of_a_job_is_no_input_where_it_is_liste
 
     assert job.trace == {}
     assert job.kept("inputs") == {}
-    assert list(job.kept("scripts")) == ["simple.sh"]
+    assert list(job.kept("scripts")) == ["note.sh"]
 
 
 @pytest.mark.slow
