@@ -304,11 +304,7 @@ def _answer(
         description, content = HTTPStatus(status).phrase, _content(kind)
     for content_type in other_types:
         name = content_type.partition(";")[0]
-        if name in content:
-            # Another form of the same type, as PROV-JSON beside the usual answer
-            content[name] = _media({"anyOf": [content[name]["schema"], OBJECT]})
-        else:
-            content[name] = _media(_schema_of_type(name))
+        content.setdefault(name, _media(_schema_of_type(name)))
     if example is not None and JSON in content:
         content[JSON]["example"] = example
     return {"description": description, "content": content}
