@@ -31,7 +31,7 @@ from jobprov.provenance.db.changes.upkeep import write_again
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.connections.narrowed import NarrowedDatabase
 from jobprov.provenance.db.connections.standby import Standby
-from jobprov.provenance.db.queries.upkeep import known_archive
+from jobprov.provenance.db.queries.upkeep import has_jobs, known_archive
 from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
 from jobprov.provenance.errors import (
     BadInputError,
@@ -46,6 +46,7 @@ from jobprov.provenance.services.intake.issuers import check_address, read_issue
 from jobprov.provenance.services.intake.logins import LoginRules, read_login_rules
 from jobprov.provenance.services.intake.privacy import PrivateExperiments
 from jobprov.provenance.services.intake.tokens import TokenBook
+from jobprov.provenance.services.ledger.chains import archived_experiments
 from jobprov.provenance.services.recording.dead_letters import LetterQuota
 from jobprov.provenance.services.recording.jobs import name_ahead, record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
@@ -461,6 +462,17 @@ def archive_problem(settings: Settings) -> ConflictError | UnreachableError | No
     except (ArchiveError, UnreachableError) as problem:
         return UnreachableError(str(problem))
     return None
+
+
+def lacks_archived_jobs(settings: Settings) -> bool:
+    """Return whether the database has no job although the archive has records of some."""
+    service = open_service(settings)
+    try:
+        with service.reading() as connection:
+            is_filled = has_jobs(connection)
+        return not is_filled and bool(archived_experiments(service.store))
+    finally:
+        service.close()
 
 
 def get_service() -> Service:

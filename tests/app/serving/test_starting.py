@@ -1,5 +1,6 @@
 """What `jobprov serve` needs until it answers, and what it says meanwhile."""
 
+import json
 import subprocess
 import sys
 from importlib.metadata import version
@@ -9,6 +10,7 @@ import pytest
 
 from jobprov.provenance.db.upkeep.migrating import upgrade
 from tests.library.commands import clean_environment, run_alone
+from tests.library.records import a_record
 from tests.library.servers.live_service import LiveService
 
 NOT_YET = ("alembic", "authlib", "cryptography", "git", "joserfc", "psycopg", "requests")
@@ -81,6 +83,27 @@ def test_older_database_is_said_to_be_brought_up_to_date(tmp_path: Path) -> None
     assert service.stop(seconds=300) == 0
     assert "It brings the database up to date first" in printed
     assert "a copy of the old one is" in printed
+
+
+@pytest.mark.slow
+def test_new_database_on_an_archive_with_records_is_told(tmp_path: Path) -> None:
+    """It began with nothing, as if nothing had ever been recorded, without a word."""
+    (tmp_path / "job.json").write_text(json.dumps(a_record(1)))
+    first = LiveService(tmp_path)
+    recorded = first.run("record", str(tmp_path / "job.json"))
+    sealed = first.run("archive", "seal", "--data", str(tmp_path))
+    before = first.printed()
+    first.stop()
+    for file in tmp_path.glob("jobprov.db*"):
+        file.unlink()
+
+    second = LiveService(tmp_path)
+    printed = second.printed()
+    second.stop()
+
+    assert (recorded.returncode, sealed.returncode) == (0, 0), recorded.stderr + sealed.stderr
+    assert "The archive holds records, and this database has no job." not in before
+    assert "The archive holds records, and this database has no job." in printed
 
 
 @pytest.mark.slow

@@ -86,6 +86,11 @@ def first_filled_table(connection: Connection) -> str | None:
     return None
 
 
+def has_jobs(connection: Connection) -> bool:
+    """Return whether any job is recorded."""
+    return connection.execute(select(Job.id).limit(1)).first() is not None
+
+
 def count_jobs(connection: Connection) -> int:
     """Return how many jobs are recorded."""
     return connection.execute(select(func.count()).select_from(Job)).scalar_one()
