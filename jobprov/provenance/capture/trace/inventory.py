@@ -27,6 +27,7 @@ from jobprov.provenance.capture.record.json_objects import JsonObject, Record
 from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.sending import delivery
 from jobprov.provenance.capture.sending.service import token_path
+from jobprov.provenance.capture.sight.places import files_of_own_streams
 from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.trace import hosts
 from jobprov.provenance.capture.trace.strace import Trace
@@ -155,7 +156,7 @@ def take(  # noqa: PLR0917 - what a moment of the recording has
     room = options.number("trace-bytes", BUDGET_BYTES)
     clock = Clock(hash_seconds(options))
     kept_elsewhere = [spool, *_prefixes(draft.record), token_path(options, environment)]
-    own = _with_real([*kept_elsewhere, *credentials.places(environment)])
+    own = _with_real([*kept_elsewhere, *credentials.places(environment), *files_of_own_streams()])
     touched = Touched(calls, trace.there, trace.began)
     others = Unkept(draft, touched, step, own, began)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jobprov.provenance.capture.sight import lying_files
-from tests.library.hook import Runner, only_entry, said
+from tests.library.hook import Runner, entry_of, only_entry, said, with_strace
 from tests.provenance.capture.recording.test_capture_between_steps import record_of
 from tests.provenance.capture.sight.test_capture_sight import Site, by_path
 
@@ -105,14 +105,20 @@ def test_no_folder_delays_a_command_for_long(tmp_path: Path) -> None:
     assert sum(len(content) for _, content in held.values()) <= 1 << 20
 
 
-def test_file_that_the_output_is_appended_to_is_no_input(runner: Runner) -> None:
+@pytest.mark.parametrize(
+    "script", ["echo done; echo x > x.dat", "echo x > x.dat; ls * > /dev/null"]
+)
+@pytest.mark.parametrize("option", ["--no-trace", pytest.param("--trace", marks=with_strace)])
+def test_file_that_the_output_is_appended_to_is_no_input(
+    runner: Runner, script: str, option: str
+) -> None:
     """As `snakemake > report`, whose jobs all print there."""
     report = runner.folder / "report"
     report.write_text("of an earlier job\n")
-    words = [runner.python, runner.hook, "run", "--", "sh", "-c", "echo done; echo x > x.dat"]
+    words = [runner.python, runner.hook, "run", option, "--", "sh", "-c", script]
     with report.open("a") as stream:
         subprocess.run(words, cwd=runner.folder, env=runner.environment, stdout=stream, check=True)
 
-    record, _ = only_entry(runner)
+    record, _ = entry_of(runner)
     assert [output["name"] for output in record["outputs"]] == ["x.dat"]
     assert "inputs" not in record
