@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from threading import Semaphore
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 from urllib.parse import unquote
 
 from sqlalchemy import Connection as Connection  # noqa: PLC0414 - for pages, which import no SQL
@@ -446,8 +446,20 @@ def _login(settings: Settings) -> Login | None:
     return Login(rules, IdentityProvider(rules.provider, rules.named_groups()))
 
 
-def archive_problem(settings: Settings) -> ConflictError | UnreachableError | None:
-    """Return why the service cannot work with its archive; None if it can.
+class ArchiveState(NamedTuple):
+    """How a database and its archive stand to each other.
+
+    Attributes:
+        problem: why the service cannot work with its archive; None if it can.
+        lacks_jobs: whether the database has no job although the archive has records of some.
+    """
+
+    problem: ConflictError | UnreachableError | None
+    lacks_jobs: bool = False
+
+
+def archive_state(settings: Settings) -> ArchiveState:
+    """Tie the database to its archive, and return how they stand to each other.
 
     A process of its own calls it, so only errors that can be sent between processes come back.
     """
@@ -455,24 +467,15 @@ def archive_problem(settings: Settings) -> ConflictError | UnreachableError | No
         service = open_service(settings)
         try:
             tie_archive(service.database, service.store)
+            with service.reading() as connection:
+                is_filled = has_jobs(connection)
+            return ArchiveState(None, not is_filled and bool(archived_experiments(service.store)))
         finally:
             service.close()
     except ConflictError as problem:
-        return ConflictError(str(problem))
+        return ArchiveState(ConflictError(str(problem)))
     except (ArchiveError, UnreachableError) as problem:
-        return UnreachableError(str(problem))
-    return None
-
-
-def lacks_archived_jobs(settings: Settings) -> bool:
-    """Return whether the database has no job although the archive has records of some."""
-    service = open_service(settings)
-    try:
-        with service.reading() as connection:
-            is_filled = has_jobs(connection)
-        return not is_filled and bool(archived_experiments(service.store))
-    finally:
-        service.close()
+        return ArchiveState(UnreachableError(str(problem)))
 
 
 def get_service() -> Service:

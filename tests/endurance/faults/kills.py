@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from sqlalchemy import inspect, select
 
-from jobprov.app.wiring import archive_problem
+from jobprov.app.wiring import archive_state
 from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.queries.upkeep import count_jobs, known_archive
 from jobprov.provenance.db.tables import Base, Job
@@ -222,7 +222,7 @@ class RebuildKilled(CommandKilled):
             jobs = count_jobs(connection)
             is_unfinished = known_archive(connection) == UNFINISHED
         database.dispose()
-        problem = archive_problem(scene.settings(JOBPROV_DATABASE_URL=self._url))
+        problem = archive_state(scene.settings(JOBPROV_DATABASE_URL=self._url)).problem
         assert (problem is not None) == is_unfinished
         assert is_unfinished or jobs == 0 or jobs >= self._least
 

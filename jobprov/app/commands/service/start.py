@@ -18,7 +18,7 @@ from jobprov.app.commands.terminal.hints import exports, own_command
 from jobprov.app.config import Settings
 from jobprov.app.serving.claims import held_database
 from jobprov.app.serving.server import serve as serve_forever
-from jobprov.app.wiring import archive_problem, lacks_archived_jobs
+from jobprov.app.wiring import archive_state
 from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.upkeep.migrating import current_revision, is_current, upgrade_local
@@ -62,17 +62,17 @@ def _check_archive(settings: Settings) -> None:
         UnreachableError: one of them does not answer.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("fork")) as processes:
-        error = processes.submit(archive_problem, settings).result()
-        if error is not None:
-            raise error
-        if processes.submit(lacks_archived_jobs, settings).result():
-            click.echo(
-                "The archive holds records, and this database has no job. Is it the right one "
-                "(JOBPROV_DATABASE_URL)? If the old one is lost, stop before anything is recorded: "
-                f"`{own_command()} rebuild-database --into ADDRESS` fills an empty one from the "
-                "archive.",
-                err=True,
-            )
+        state = processes.submit(archive_state, settings).result()
+    if state.problem is not None:
+        raise state.problem
+    if state.lacks_jobs:
+        click.echo(
+            "The archive holds records, and this database has no job. Is it the right one "
+            "(JOBPROV_DATABASE_URL)? If the old one is lost, stop before anything is recorded: "
+            f"`{own_command()} rebuild-database --into ADDRESS` fills an empty one from the "
+            "archive.",
+            err=True,
+        )
 
 
 def _announce(settings: Settings, address: str, *, demo: bool) -> None:
