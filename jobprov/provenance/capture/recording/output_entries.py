@@ -121,12 +121,14 @@ def take_moves(recorded: Dict[str, Entry], seen: SeenOutputs) -> None:
 def join_copies(outputs: Iterable[Entry], seen: SeenOutputs, clock: Clock) -> List[Entry]:
     """Return the outputs, each with a location where the job copied it: same bytes, elsewhere.
 
-    What was only seen there is no second output, nor is a copy of the same name in the job's own
-    folders (`cp reco.root $CONDOR_DIR_HIST/`).
+    What was only seen there is no second output, nor is a copy in a second place, nor one of the
+    same name in the job's own folders (`cp reco.root $CONDOR_DIR_HIST/`).
     """
     ordered = sorted(outputs, key=lambda entry: os.path.isabs(entry["path"]))
     # Reversed: of two with one name, the job's own counts
     written = {entry["name"]: _written_elsewhere(entry) for entry in reversed(ordered)}
+    by_path: Dict[Optional[str], Entry]
+    by_path = {os.path.abspath(entry["path"]): entry for entry in ordered}
     copies = set()
     first: Dict[Tuple[str, Optional[str]], Entry] = {}
     for entry in ordered:
@@ -137,10 +139,15 @@ def join_copies(outputs: Iterable[Entry], seen: SeenOutputs, clock: Clock) -> Li
             if place is not None:
                 entry.update(location=place, name=file_name(place))
         copies.add(entry.get("location"))
-        original = first.setdefault((entry["name"], entry.get("sha256")), entry)
-        if original is not entry and entry.get("sha256"):
+        same_name = first.setdefault((entry["name"], entry.get("sha256")), entry)
+        original = by_path.get(seen.find_source(path), same_name)
+        if original is not entry and _have_same_bytes(original, entry):
             copies.add(path)
     return [entry for entry in ordered if not _is_one_of(entry, copies)]
+
+
+def _have_same_bytes(one: Entry, other: Entry) -> bool:
+    return bool(one.get("sha256")) and one.get("sha256") == other.get("sha256")
 
 
 def _find_copy(

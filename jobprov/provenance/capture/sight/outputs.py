@@ -311,6 +311,10 @@ class SeenOutputs:
         """Return where a file that is still there was copied to, or may have been."""
         return self._places.find_copies(path, size_bytes)
 
+    def find_source(self, place: str) -> Optional[str]:
+        """Return the first path of what the job copied to a place, as programs' words tell."""
+        return self._places.find_source(place)
+
     def _names_that_came(self, pattern: str) -> List[str]:
         if pattern in self._sight.came_and_went:
             return [pattern]

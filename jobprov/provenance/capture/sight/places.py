@@ -124,7 +124,7 @@ class Places:
         self._copied: Dict[str, Tuple[str, Optional[SeenFile]]] = {}
         self.staged_in: Dict[str, List[Copy]] = {}
         self.sent: Dict[str, str] = {}
-        self._targets: Set[str] = set()  # of what was sent
+        self._sources: Dict[str, str] = {}  # {target of what was sent: its source}
         self._renames = renames
         for copy in copies:
             self._take(copy)
@@ -135,13 +135,13 @@ class Places:
         is_from_job = self._is_own(copy.source) and self._is_new(copy.source)
         if is_from_job and not self._is_own(target):
             self._copied[copy.source] = (target, copy.file)
-            self._targets.add(target)
+            self._sources[target] = copy.source
         elif not is_from_job and self._is_own(target):
             self.staged_in.setdefault(target, []).append(copy)
         elif copy.is_new and not (self._is_own(target) or is_log(target)):
-            if copy.source not in self._targets:
+            if copy.source not in self._sources:
                 self.sent[copy.source] = target
-            self._targets.add(target)
+            self._sources[target] = copy.source
             self._copied[copy.source] = (target, copy.file)
 
     def find(self, path: str) -> MadeFile:
@@ -196,6 +196,15 @@ class Places:
                 for entry in self._entries(folder):
                     if self._has_size(entry.path, size_bytes):
                         yield entry.path
+
+    def find_source(self, place: str) -> Optional[str]:
+        """Return the first path of what the job copied, or copied on, to a place; else None."""
+        source = None
+        for _ in self._sources:  # names may go in a circle
+            if place not in self._sources:
+                break
+            source = place = self._sources[place]
+        return source
 
     def _has_size(self, place: str, size_bytes: int) -> bool:
         status = self._status(place)

@@ -95,6 +95,28 @@ def test_job_that_works_in_a_temporary_folder_has_inputs_and_outputs(site: Site,
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("folder", ["$(mktemp -d)", "$PWD"])
+def test_output_that_is_stored_twice_is_one_output(site: Site, folder: str) -> None:
+    """A copy that takes its time is seen open for writing: the first was an output of its own."""
+    ifdh = site.job.parent / "programs" / "ifdh"
+    ifdh.write_text('#!/bin/sh\nsleep 0.4; { cat "$2"; sleep 0.6; } > "$3"\n')
+    ifdh.chmod(0o755)
+
+    record = site.record(
+        f"""
+        W={folder}; cd $W
+        seq 1 9 > gen.root
+        ifdh cp gen.root $STORAGE/gen_7.root
+        ifdh cp gen.root $STORAGE/gen_8.root
+        rm gen.root
+        """
+    )
+
+    (made,) = record["outputs"]
+    assert (made["name"], made["size_bytes"]) == ("gen_8.root", 18)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fetch",
     [
