@@ -7,7 +7,7 @@ Sources: WLCG Bearer Token Discovery 1.0; voms-proxy-init(1), "X509_USER_PROXY";
 """
 
 import os
-from typing import Dict, List
+from typing import List, Mapping
 
 _NAMED_BY = (
     *("BEARER_TOKEN_FILE", "X509_USER_PROXY", "X509_USER_CERT", "X509_USER_KEY", "KRB5CCNAME"),
@@ -16,7 +16,7 @@ _NAMED_BY = (
 _USUAL = ("/tmp/bt_u{}", "/tmp/x509up_u{}", "/tmp/krb5cc_{}")  # noqa: S108 - where they lie
 
 
-def places(environment: Dict[str, str]) -> List[str]:
+def places(environment: Mapping[str, str]) -> List[str]:
     """Return the paths of the files, and of the folders in which they lie, as far as known."""
     user = os.getuid()
     found = [usual.format(user) for usual in _USUAL]

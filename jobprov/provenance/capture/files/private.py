@@ -6,6 +6,9 @@ import pwd
 import re
 from typing import Iterator, List, Optional, Set, Tuple
 
+from jobprov.provenance.capture.files import credentials
+from jobprov.provenance.capture.files.names import is_within
+
 # These are compiled where they are needed, most of them after the job's command has begun.
 # Folders of a home that hold installed software; a Python lies anywhere
 _SOFTWARE = (
@@ -48,9 +51,14 @@ def withhold(path: str) -> None:
 
 
 def is_private(path: str) -> bool:
-    """Tell whether a file lies in a hidden folder of a home, or is named like one with secrets."""
+    """Tell whether a file is nobody's business.
+
+    It lies in a hidden folder of a home, is named like one with secrets, or is a credential.
+    """
     hidden = path.startswith(_hidden_folders(os.environ.get("HOME")))
-    return (hidden and not is_software(path)) or names_secret(path)
+    if (hidden and not is_software(path)) or names_secret(path):
+        return True
+    return any(is_within(path, place) for place in credentials.places(os.environ))
 
 
 def is_software(path: str) -> bool:

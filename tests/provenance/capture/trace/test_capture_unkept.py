@@ -362,7 +362,9 @@ def test_file_by_which_a_job_proves_who_it_is_is_not_missed(
     values = {"KRB5CCNAME": f"FILE:{proxy}", "_CONDOR_CREDS": str(proxy.parent)}
     value = values.get(variable, str(proxy))
 
-    job = shell(runner, f"cat {proxy} > /dev/null", environment={variable: value})
+    # So long that looks see it, too
+    script = f"timeout 0.6 tail -f {proxy} > /dev/null; true"
+    job = shell(runner, script, environment={variable: value})
 
     assert job.trace == {}
     assert job.kept("inputs") == {}
