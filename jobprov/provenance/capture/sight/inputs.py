@@ -174,6 +174,8 @@ class SeenInputs:
         for path in list(opened.files)[:_MOST_OPEN]:
             if path in opened.written or path.endswith(_NO_INPUTS):
                 continue
+            if path in self._sight.copied_for_others:
+                continue
             file = self._sight.reader.read_input(path)
             if is_url(path):  # of a container: nobody can read it here
                 file = SeenFile(path, 0)

@@ -336,9 +336,16 @@ class SeenOutputs:
             if not self._is_left_out(target):
                 paths[path] = None
         for path, since in sorted(elsewhere.items()):
-            if not self._sight.is_own(path) and self._is_new_elsewhere(path, since):
+            if self._sight.is_own(path) or self._is_input_again(path):
+                continue
+            if self._is_new_elsewhere(path, since):
                 paths[path] = None
         return list(paths)
+
+    def _is_input_again(self, place: str) -> bool:
+        """Tell whether the job stored at a place what it had fetched, as it was."""
+        source = self._sight.last_name(self._places.find_source(place) or "")
+        return source in self.staged_in and source not in self.updated
 
     def _written(self) -> "Mapping[str, Optional[Tuple[int, bytes]]]":
         return self._watch.files.written if self._watch is not None else {}

@@ -132,7 +132,9 @@ class Places:
     def _take(self, copy: Copy) -> None:
         """Sort a copy into what comes in and what goes out."""
         target = copy.target
-        is_from_job = self._is_own(copy.source) and self._is_new(copy.source)
+        was_gone = copy.file is None  # of a move that was seen late
+        is_new = copy.is_new or was_gone or self._is_new(copy.source)
+        is_from_job = self._is_own(copy.source) and is_new
         if is_from_job and not self._is_own(target):
             self._copied[copy.source] = (target, copy.file)
             self._sources[target] = copy.source

@@ -53,6 +53,8 @@ class Sight:
         why_incomplete: sentences about what may have been missed.
         why_unplaced: a sentence why the place of a moved file may be unknown, after `settle`.
         is_hurried: whether somebody waits for the end, after `settle`.
+        copied_for_others: sources of what a copier ran in its turn, which are no inputs: it has
+            the address.
         has_come_elsewhere: set when a file came outside of the job's own folders; None where nobody
             could see that.
     """
@@ -83,6 +85,7 @@ class Sight:
         self._clock = time.time() - time.monotonic()
         working_folder = os.getcwd()
         self.reader = FileReader(began, working_folder, hash_seconds(options))
+        self.copied_for_others: Set[str] = set()
         self.held_logs = HeldLogs()
         self._waiting: Deque[Child] = collections.deque()
         self._latest: Dict[int, ChildProgram] = {}  # by the numbers of their processes
@@ -219,11 +222,11 @@ class Sight:
                 break
             sources = {copy.source for copy in outer.copies}
             targets = {copy.target for copy in outer.copies}
-            program.copies = [
-                copy
-                for copy in program.copies
-                if copy.source not in sources and copy.target not in targets
-            ]
+            for copy in list(program.copies):
+                if copy.source in sources or copy.target in targets:
+                    program.copies.remove(copy)
+                    self.copied_for_others.add(copy.source)
+            self.copied_for_others -= sources
             outer = self._latest.get(outer.child.parent)
 
     def _read_fetched(self) -> None:

@@ -181,8 +181,13 @@ def test_file_that_a_log_names_and_that_is_gone_was_read_when_it_came(site: Site
 
 
 @pytest.mark.slow
-def test_fetched_file_that_art_reads_by_another_path_is_one_input(site: Site) -> None:
-    """As Mu2e's `runmu2e.py` with `copy_input`: it moves what it fetched."""
+@pytest.mark.parametrize("wait", ["", "sleep 0.3"])
+def test_fetched_file_that_art_reads_by_another_path_is_one_input(site: Site, wait: str) -> None:
+    """As Mu2e's `runmu2e.py` with `copy_input`: it moves what it fetched, seen or not."""
+    mover = site.job.parent / "programs" / "mv"
+    mover.write_text(f'#!/bin/sh\n{wait}\n/bin/mv "$@"\n{wait}\n')
+    mover.chmod(0o755)
+
     record = site.record(
         """
         gfal-copy https://door/in/gen.root gen.root

@@ -51,7 +51,9 @@ def test_folder_of_one_job_in_the_place_of_a_shared_one_is_its_own(
 
     assert [output["path"] for output in record["outputs"]] == ["out.root"]
     (staged,) = record["inputs"]
-    assert (staged["name"], staged["path"]) == ("raw.root", "in.root")
+    # `cp` may have been seen while it held its source open
+    assert staged["name"] == "raw.root"
+    assert staged["path"] in ("in.root", str(tmp_path / "inputs/raw.root"))
     assert missed_nothing(record["command"]["processes"])
 
 

@@ -47,7 +47,7 @@ def test_inputs_that_come_under_one_name_keep_their_own(site: Site, reader: str)
     What a copier runs in its turn, and is seen, too, does not count.
     """
     inner = site.job.parent / "programs" / "cp"
-    inner.write_text('#!/bin/sh\nsleep 0.2; /bin/cp "$@"; sleep 0.2\n')
+    inner.write_text('#!/bin/sh\nsleep 0.2; { cat; sleep 0.4; } < "$1" > "$2"\n')
     inner.chmod(0o755)
     out = "-o out_$n.root" if "nova" in reader else "out_$n.root"
     record = site.record(
@@ -181,6 +181,13 @@ def test_fetched_file_that_is_updated_and_stored_is_input_and_output(
 
 @pytest.mark.slow
 def test_fetched_file_that_is_stored_as_it_is_is_no_output(site: Site) -> None:
+    """However long the copy takes, so that its target is seen open for writing."""
+    inner = site.job.parent / "programs" / "cp"
+    inner.write_text(
+        '#!/bin/sh\n[ -d "$2" ] && exec /bin/cp "$@"; { cat "$1"; sleep 0.5; } > "$2"\n'
+    )
+    inner.chmod(0o755)
+
     record = site.record("ifdh cp $INPUTS/raw_1.root .; ifdh cp raw_1.root $STORAGE/again.root\n")
 
     assert [file["name"] for file in record["inputs"]] == ["raw_1.root"]
