@@ -56,6 +56,11 @@ def is_in_system_folder(path: str) -> bool:
     return path.startswith(SYSTEM_FOLDERS) and not path.startswith(_FLEETING)
 
 
+def normal_path(path: str) -> str:
+    """Return an absolute path without `.`, `..` and any `//`: normpath keeps one in front."""
+    return "/" + os.path.normpath(path).lstrip("/")
+
+
 def is_within(path: str, folder: str) -> bool:
     """Tell whether an absolute path is a folder, or lies below it."""
     return path == folder or path.startswith(folder.rstrip("/") + "/")

@@ -20,7 +20,7 @@ from jobprov.provenance.capture.files.hashing import (
     OutOfTimeError,
     hash_file,
 )
-from jobprov.provenance.capture.files.names import file_name, is_url
+from jobprov.provenance.capture.files.names import file_name, is_url, normal_path
 from jobprov.provenance.capture.running.children import Child, read_environment
 from jobprov.provenance.capture.secrets.programs import secret_files
 from jobprov.provenance.capture.secrets.variables import withhold_values
@@ -298,7 +298,7 @@ class ChildProgram:
         if is_url(path):
             return path
         folder = self.child.inside_folder or self._folder
-        return self.child.here(os.path.normpath(os.path.join(folder, path)))
+        return self.child.here(normal_path(os.path.join(folder, path)))
 
     def sources(self) -> List[str]:
         """Return the inputs that art's options name, as absolute paths or addresses."""

@@ -97,7 +97,7 @@ class SeenInputs:
                     files[copy.source] = copy.file
         if opened is not None:
             files.update((file.path, file) for file in self._held_open(opened))
-        for path in [*known, *files_of_code(self._draft)]:
+        for path in [*known, *files_of_code(self._draft), *places.files_of_own_streams()]:
             files.pop(path, None)
         for path in [path for path in files if path.endswith(_NO_INPUTS)]:
             del files[path]

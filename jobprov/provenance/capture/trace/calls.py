@@ -11,6 +11,7 @@ import re
 from typing import Dict, List, Set, Tuple
 
 from jobprov.provenance.capture.command.arguments import is_of_machine
+from jobprov.provenance.capture.files.names import normal_path
 from jobprov.provenance.capture.files.private import withhold
 from jobprov.provenance.capture.files.standard_input import asks_for_secret
 from jobprov.provenance.capture.trace.touched import interpreters, plain
@@ -141,7 +142,7 @@ class Calls:
         folder, name = found.groups(b"")
         if not (name.startswith(b"/") or folder or process in self._folders):
             return
-        path = _normal(self._absolute(process, folder, name))
+        path = normal_path(self._absolute(process, folder, name))
         if is_of_machine(path) or path in self.absent:
             return
         if len(self.absent) < MOST_PATHS:
@@ -167,7 +168,7 @@ class Calls:
         if name == b"chdir":
             self._place_waiting(process, self._folders.get(process, self._folder))
             folder = self._absolute(process, *found[0])
-            self._folders[process] = _normal(folder)
+            self._folders[process] = normal_path(folder)
 
     def _note_program(self, process: bytes, path: str) -> None:
         if STORAGE_CLIENT.match(os.fsencode(os.path.basename(path))):
@@ -214,7 +215,7 @@ class Calls:
 
     def _place_waiting(self, process: bytes, folder: str) -> None:
         for path, use in self._waiting.pop(process, ()):
-            self._add(_normal(os.path.join(folder, path)), use)
+            self._add(normal_path(os.path.join(folder, path)), use)
 
     def _use(self, process: bytes, found: Tuple[bytes, bytes], use: int) -> None:
         folder, name = found
@@ -224,7 +225,7 @@ class Calls:
         path = self._absolute(process, folder, name)
         if "/../" in path:
             self._add_ways(path)
-        path = _normal(path)
+        path = normal_path(path)
         self._add(path, use)
         if process in self._pythons:
             # Its importer looks at a folder and lists it at once, to find modules
@@ -236,7 +237,7 @@ class Calls:
         parts = path.split("/")
         for place, part in enumerate(parts):
             if part == "..":
-                self._add(_normal("/".join(parts[:place])), LOOKED_AT)
+                self._add(normal_path("/".join(parts[:place])), LOOKED_AT)
 
     def _absolute(self, process: bytes, folder: bytes, name: bytes) -> str:
         if name.startswith(b"/"):
@@ -290,11 +291,6 @@ def _runs_python(path: str) -> bool:
     """Tell whether a program is Python, or a script that names it (`#!/usr/bin/python3 -s`)."""
     programs = [path, *interpreters(path)]
     return any(os.path.basename(program).startswith("python") for program in programs)
-
-
-def _normal(path: str) -> str:
-    """Return an absolute path without `.`, `..` and any `//`: normpath keeps one in front."""
-    return "/" + os.path.normpath(path).lstrip("/")
 
 
 def _use_of_open(words: bytes) -> int:

@@ -106,7 +106,12 @@ def test_no_folder_delays_a_command_for_long(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["echo done; echo x > x.dat", "echo x > x.dat; ls * > /dev/null"]
+    "script",
+    [
+        "echo done; echo x > x.dat",
+        "echo x > x.dat; ls * > /dev/null",
+        "echo x > x.dat; timeout 0.6 tail -f report > /dev/null; true",
+    ],
 )
 @pytest.mark.parametrize("option", ["--no-trace", pytest.param("--trace", marks=with_strace)])
 def test_file_that_the_output_is_appended_to_is_no_input(
