@@ -52,6 +52,10 @@ class Site:
         ids = [job["job_id"] for job in jobs]
         return [requests.get(f"{address}/{job}", timeout=60).json()["record"] for job in ids]
 
+    def said(self, job: str) -> str:
+        """Return what a job printed."""
+        return (self.slurm.folder / f"slurm-{job}.out").read_text()
+
     def units(self, task: str) -> dict[str, int]:
         """Return how many units of a task are in each state."""
         address = f"{self.service.url}/api/v1/tasks/{task}"
@@ -116,10 +120,11 @@ def test_job_that_scancel_ends_was_killed(site: Site) -> None:
         "exec ./job-end-hook.pyz run -- sh -c '>began; sleep 60; sleep 60'\n"
     )
 
-    site.submit(script, task="cancelled")
+    job = site.begin(script, task="cancelled")
+    site.wait_for_end(job)
 
-    (record,) = site.records("cancelled")
-    assert record["state"] == "killed"
+    states = [record["state"] for record in site.records("cancelled")]
+    assert states == ["killed"], site.said(job)
 
 
 @pytest.mark.parametrize("start", ["exec", "exec srun"])

@@ -25,9 +25,7 @@ def name_state(outcome: Outcome, *, was_told: bool) -> str:
     """
     if outcome.code == 0:
         return "succeeded"
-    number = outcome.signal
-    if not number and was_told and outcome.code > SIGNALLED:
-        number = outcome.code - SIGNALLED
+    number = outcome.killing_signal() if was_told else outcome.signal
     is_killed = number is not None and signal_name(number) in FROM_OUTSIDE
     return "killed" if is_killed else "failed"
 

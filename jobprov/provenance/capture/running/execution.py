@@ -88,6 +88,12 @@ class Outcome:
         else:
             self.code = os.WEXITSTATUS(status)
 
+    def killing_signal(self) -> Optional[int]:
+        """Return the signal that ended the command or, as its exit code has it, a program of it."""
+        if self.signal is None and self.code > _SIGNALLED:
+            return self.code - _SIGNALLED
+        return self.signal
+
     def set_error(self, argv: List[str], error: OSError) -> None:
         """Note why a command could not be started, as a shell would print it."""
         is_found = error.errno in (errno.ENOEXEC, errno.EACCES)
@@ -99,7 +105,8 @@ class Outcome:
 class Signals:
     """Passes signals on to the command.
 
-    Before it runs they are kept, after it they only end the waiting.
+    Before it runs they are kept, after it they only end the waiting; but not the one that ended the
+    command too: a batch system signals both, in whatever order.
     """
 
     def __init__(self) -> None:
@@ -108,6 +115,7 @@ class Signals:
         self.pending: List[int] = []
         self.received: List[int] = []
         self.is_over, self.asked_to_stop = False, False
+        self.ended_by: Optional[int] = None
         self.ignores_children = signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
 
     def install(self) -> None:
@@ -141,7 +149,8 @@ class Signals:
     def _handle(self, number: int, _frame: Any) -> None:
         if self.is_over:
             if number not in _NO_ENDS:
-                self.asked_to_stop = True
+                is_second = number != self.ended_by or number in self.received
+                self.asked_to_stop = self.asked_to_stop or is_second
                 self.received.append(number)
         elif self.process is None:
             self.pending.append(number)
@@ -192,6 +201,7 @@ def execute(
         _, status, outcome.usage = _wait(process)
         process.returncode = 0  # reaped here; subprocess must not wait again
         outcome.set_status(status)
+        signals.ended_by = outcome.killing_signal()
     signals.is_over = True
     outcome.ended, outcome.wall_seconds = time.time(), time.monotonic() - begun
     outcome.logs += _collect(streams)

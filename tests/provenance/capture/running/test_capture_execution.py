@@ -127,16 +127,40 @@ def test_signal_to_who_leads_a_session_reaches_the_command_alone(runner: Runner)
 
 
 @pytest.mark.slow
-def test_signal_that_reaches_the_command_first_killed_it(runner: Runner) -> None:
+@pytest.mark.parametrize("end", ["exit 143", "kill -TERM $$"])
+def test_signal_that_reaches_the_command_first_killed_it(
+    runner: Runner, service: Service, end: str
+) -> None:
     """`scancel` signals all processes of a job, and the shell may be gone before the hook is told.
 
     The shell ends as after SIGTERM; as soon as it is reaped, the hook gets the signal.
     """
+    service.faults = [(429, {"Retry-After": "1"}, {})]  # it still sends when the signal comes
     late = "while kill -0 $$; do :; done; kill -TERM $PPID"
-    runner("run", "--", "sh", "-c", f"({late}) >/dev/null 2>&1 & exit 143")
+    script = f"({late}) >/dev/null 2>&1 & {end}"
 
-    record, _ = only_entry(runner)
+    done = runner("run", "--url", service.url, "--", "sh", "-c", script)
+
+    record = service.only_record()
     assert (record["state"], record["exit"]["code"]) == ("killed", 143)
+    assert done.stderr == b""
+
+
+@pytest.mark.slow
+def test_hook_that_is_signalled_twice_leaves_its_record_for_later(
+    runner: Runner, service: Service
+) -> None:
+    service.faults = [(429, {"Retry-After": "20"}, {})]
+    late = "while kill -0 $$; do :; done; kill -TERM $PPID; sleep 2; kill -TERM $PPID"
+    script = f"({late}) >/dev/null 2>&1 & exit 143"
+    begun = time.monotonic()
+
+    runner("run", "--url", service.url, "--budget-seconds", "60", "--", "sh", "-c", script)
+
+    assert 2 < time.monotonic() - begun < 15, "the second signal ended the waiting"
+    assert not service.records
+    runner("flush", "--url", service.url)
+    assert service.only_record()["state"] == "killed"
 
 
 def test_suspended_job_stands_still_and_goes_on(runner: Runner) -> None:
