@@ -10,6 +10,8 @@ from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command import code
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files.hashing import Clock
+from jobprov.provenance.capture.files.names import is_url
+from jobprov.provenance.capture.files.private import is_private
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.recording.output_entries import describe_made
@@ -106,16 +108,17 @@ class Seen:
         """Add the inputs to the record."""
         seen, watch = self._seen_inputs(), self._watch
         of_steps = seen.of_steps(self.programs)
-        known = [
-            os.path.abspath(entry["path"])
-            for entry in [*self._step.inputs, *of_steps]
-            if entry.get("path")
-        ]
-        known += [os.path.realpath(path) for path in known]
+        known: List[str] = []
+        for entry in [*self._step.inputs, *of_steps]:
+            if entry.get("path"):
+                known.append(os.path.abspath(entry["path"]))
+            if entry.get("location"):  # a copier that took long was seen to hold it open
+                known.append(entry["location"])
+        known += [os.path.realpath(path) for path in known if not is_url(path)]
         opened = None if watch is None else watch.files
-        self.inputs = of_steps + seen.of_command(self._step.name, known, opened)
-        known += [os.path.abspath(entry["path"]) for entry in self.inputs if entry.get("path")]
-        self.inputs += seen.of_lying(self._step.name, known, self.outputs.is_ours)
+        lying = seen.of_lying(self._step.name, known, self.outputs.is_ours)
+        known += [os.path.abspath(entry["path"]) for entry in lying]
+        self.inputs = of_steps + seen.of_command(self._step.name, known, opened) + lying
         if self._code is not None and not self._sight.is_hurried:
             named = NamedFiles(self._draft, self._code, [*self._step.inputs, *self.inputs])
             # a job script of several steps names the files of all of them
@@ -123,7 +126,21 @@ class Seen:
                 self._draft.need("files", named.add_from_scripts)
             self._draft.need("files", named.add_unpacked)
             self.inputs += [dict(entry, step=self._step.name) for entry in named.inputs]
+        self._leave_out_private()
         self._draft.extend("inputs", self.inputs)
+
+    def _leave_out_private(self) -> None:
+        """Leave out password files that were read before a script told what they are."""
+        kept: List[Entry] = []
+        private: Set[str] = set()
+        for entry in self.inputs:
+            if entry.get("path") and is_private(os.path.abspath(entry["path"])):
+                private.add(entry.get("sha256", ""))
+            else:
+                kept.append(entry)
+        self.inputs = kept
+        for digest in private.difference(entry.get("sha256") for entry in kept):
+            self._draft.take(digest)
 
     def _seen_inputs(self) -> SeenInputs:
         outputs = self.outputs

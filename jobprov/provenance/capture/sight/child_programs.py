@@ -43,7 +43,12 @@ _COPIERS: Dict[str, Sequence[str]] = {
     "dd": (),
 }
 # Clients that remove files in a storage, and the words that begin it where they do other things too
-_REMOVERS: Dict[str, Sequence[str]] = {"ifdh": ("rm",), "gfal-rm": ()}
+_REMOVERS: Dict[str, Sequence[str]] = {
+    "ifdh": ("rm",),
+    "gfal-rm": (),
+    "rm": (),
+    "unlink": (),
+}
 # Options by which they copy folders, whatever else these letters mean to one of them
 _DEEP = re.compile(r"(?:-[A-Za-z]*[rRa][A-Za-z]*|--recursive|--archive)$")
 # Programs that fetch files from addresses, and the options that name the file
@@ -440,6 +445,8 @@ class ChildProgram:
     def _add_copy(
         self, source: str, target: str, reader: FileReader, *, is_deep: bool = False
     ) -> None:
+        if os.path.exists(source) and not os.path.isfile(source):
+            return  # `cp /dev/null old.txt`
         is_new = reader.is_new(source)  # first: what is removed meanwhile is none that lay there
         file = None if is_url(source) else reader.read(source)
         began = self.child.began

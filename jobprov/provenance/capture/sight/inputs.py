@@ -9,6 +9,7 @@ from jobprov.provenance.capture.files.names import (
     from_here,
     guess_role,
     is_url,
+    is_within,
     real_path,
 )
 from jobprov.provenance.capture.files.private import is_private, is_software
@@ -18,6 +19,7 @@ from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.running.open_files import OpenFiles
 from jobprov.provenance.capture.sight import lying_files, places
 from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile, is_no_input
+from jobprov.provenance.capture.sight.named_folders import unpacked_folders
 from jobprov.provenance.capture.sight.programs import ProgramStep
 from jobprov.provenance.capture.sight.sight import Sight
 
@@ -97,8 +99,10 @@ class SeenInputs:
                     files[copy.source] = copy.file
         if opened is not None:
             files.update((file.path, file) for file in self._held_open(opened))
-        for path in [*known, *files_of_code(self._draft), *places.files_of_own_streams()]:
-            files.pop(path, None)
+        fetched = [self._source_of(path) for path in files]
+        own = [*files_of_code(self._draft), *places.files_of_own_streams()]
+        for path in [*known, *own, *fetched]:
+            files.pop(path or "", None)
         for path in [path for path in files if path.endswith(_NO_INPUTS)]:
             del files[path]
         if len(files) > _MOST_INPUTS:
@@ -124,7 +128,9 @@ class SeenInputs:
             by_name = {file_name(copy.source): copy for copy in brought}  # tried again
             for copy in by_name.values():
                 source = copy.source
-                if source in known or self._sight.is_own(source) or is_private(source):
+                if source in known or is_no_input(source) or is_private(source):
+                    continue
+                if self._sight.is_own(source):
                     continue
                 if copy is brought[-1]:
                     file = copy.file if path in self._updated else self._find_staged(path)
@@ -201,7 +207,7 @@ class SeenInputs:
             # `cp /pnfs/gen_7.root in.root`: others know the file by its first name
             "name": file_name(source or file.path),
             "path": path,
-            "role": role_of(file.path),
+            "role": role_of(file.path, source),
             "status": "consumed",
             "size_bytes": file.size_bytes if path else None,
             "evidence": evidence,
@@ -235,12 +241,14 @@ def address_of(source: Optional[str]) -> Optional[str]:
     return source if source is not None and "/" in source else None
 
 
-def role_of(path: str) -> str:
-    """Return the role of an input that nobody named.
+def role_of(path: str, source: Optional[str] = None) -> str:
+    """Return the role of an input that nobody named; `source` is where it was copied from.
 
-    What belongs to installed software, such as tables of Pythia in a venv, is no parent.
+    What belongs to installed software, such as tables of Pythia in a venv, is no parent, nor is
+    what came with the submission.
     """
-    return "configuration" if is_software(path) else guess_role(path)
+    is_brought = any(is_within(source or path, folder) for folder in unpacked_folders())
+    return "configuration" if is_brought or is_software(path) else guess_role(path)
 
 
 def files_of_code(draft: Draft) -> Set[str]:

@@ -24,12 +24,12 @@ from jobprov.provenance.capture.sight.named_folders import (
     LONGEST_WORD,
     expanded,
     lines_of_script,
+    unpacked_folders,
     words_of_script,
 )
 from jobprov.provenance.capture.sight.seen_code import SeenCode
 
 _MOST_BYTES, _MOST_SCRIPTS, _MOST_WORDS, _MOST_INPUTS = 1 << 20, 100, 2000, 100
-_UNPACKED = "INPUT_TAR_DIR_LOCAL"  # and …_1, …_2: one for each --tar_file_name
 _WORD = re.compile(rb"(?<![\w.+@/-])[\w.+@/-]*[./][\w.+@/-]+")
 _IMPORT = re.compile(rb"^[ \t]*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
 _PROGRAM_HEADS = (b"#!", b"\x7fELF")
@@ -70,14 +70,13 @@ class NamedFiles:
 
         It is gone some weeks later, and a script copies it whole: `cp -r $INPUT_TAR_DIR_LOCAL .`
         """
-        for name, folder in sorted(os.environ.items()):
-            if name.startswith(_UNPACKED) and os.path.isabs(folder):
-                files = list(itertools.islice(_files_below(folder), _MOST_WORDS + 1))
-                left_out = [path for path in files[:_MOST_WORDS] if not self._keep(path)]
-                if left_out or len(files) > _MOST_WORDS:
-                    why = "jobsub unpacked it, and not all of its files are kept: {} of {}"
-                    counts = len(left_out), len(files)
-                    self._draft.weaken("code-unknown", folder, why.format(*counts))
+        for folder in unpacked_folders():
+            files = list(itertools.islice(_files_below(folder), _MOST_WORDS + 1))
+            left_out = [path for path in files[:_MOST_WORDS] if not self._keep(path)]
+            if left_out or len(files) > _MOST_WORDS:
+                why = "jobsub unpacked it, and not all of its files are kept: {} of {}"
+                counts = len(left_out), len(files)
+                self._draft.weaken("code-unknown", folder, why.format(*counts))
 
     def _keep(self, path: str) -> bool:
         """Keep a file that was there before the command; tell whether somebody has it."""

@@ -18,7 +18,14 @@ _ASSIGNMENT = r"\s*(?:export\s+)?(\w+)=[\"']?([\w${}./:@%+,-]*)"
 _WORD = r"[\w${}./:@%+,-]+"
 _VARIABLE = r"\$\{?(\w+)\}?"
 _SCRATCH = ("/tmp/", "/var/tmp/", "/dev/")  # noqa: S108 - named to be left out
+_UNPACKED = "INPUT_TAR_DIR_LOCAL"  # and …_1, …_2: one for each --tar_file_name
 _SCRATCH_VARIABLES = ("TMPDIR", "TMP", "TEMP", "HOME", "PWD", "OLDPWD")
+
+
+def unpacked_folders() -> List[str]:
+    """Return the folders in which jobsub unpacked what came with the submission."""
+    named = [value for name, value in sorted(os.environ.items()) if name.startswith(_UNPACKED)]
+    return [folder for folder in named if os.path.isabs(folder)]
 
 
 def words_of_variables() -> List[str]:

@@ -75,7 +75,12 @@ class SeenOutputs:
 
     def _is_removed_again(self, copy: Copy, removed: Mapping[str, float]) -> bool:
         """Tell whether the job removed from its storage what it had copied there."""
-        return removed.get(copy.target, 0.0) > copy.began and not self._sight.is_own(copy.target)
+        place = "" if self._sight.is_own(copy.target) else copy.target
+        while place:
+            if removed.get(place, 0.0) > copy.began:
+                return True
+            place = place.rpartition("/")[0]  # the folder that it lies in
+        return False
 
     def _is_updated(self, path: str) -> bool:
         """Tell whether what the job stored of a fetched file is another one: input and output."""

@@ -22,6 +22,7 @@ from typing import (
 
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.files.names import is_url, is_within
+from jobprov.provenance.capture.files.stamps import GRANULE_SECONDS
 from jobprov.provenance.capture.running.made_files import Made
 from jobprov.provenance.capture.running.written_files import key_of
 from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile
@@ -185,7 +186,7 @@ class Places:
 
         They are to be compared.
 
-        Small ones may have another name.
+        Small ones may have another name, if they came later than the file.
         """
         if path in self._copied:
             yield self._place_of_copy(path)
@@ -193,10 +194,13 @@ class Places:
             place = os.path.join(folder, os.path.basename(path))
             if place != path and self._has_size(place, size_bytes):
                 yield place
-        if size_bytes <= SMALL_BYTES and self._is_own(path):
+        before = self._status(path) if size_bytes <= SMALL_BYTES else None
+        if before is not None and self._is_own(path):
+            earliest = before.st_mtime - GRANULE_SECONDS
             for folder in self._further:
                 for entry in self._entries(folder):
-                    if self._has_size(entry.path, size_bytes):
+                    status = self._status(entry.path) if may_be_output(entry.path) else None
+                    if status and status.st_size == size_bytes and status.st_ctime >= earliest:
                         yield entry.path
 
     def find_source(self, place: str) -> Optional[str]:

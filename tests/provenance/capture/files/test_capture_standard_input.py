@@ -4,6 +4,7 @@ The job finds it as it would alone.
 """
 
 import hashlib
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -168,8 +169,16 @@ def run_with_passwords(runner: Runner, script: str, *options: str) -> dict[str, 
 
 
 @pytest.mark.slow
-def test_password_files_that_a_script_names_stay_here(runner: Runner) -> None:
-    """Their bytes went with the record as inputs: each word of a script that is a file's name."""
+@pytest.mark.parametrize("seconds", [0, 0.4])
+def test_password_files_that_a_script_names_stay_here(runner: Runner, seconds: float) -> None:
+    """Their bytes went with the record as inputs: each word of a script that is a file's name.
+
+    And those that a program was seen to read, before the script told what they are.
+    """
+    program = runner.folder.parent / "cat"
+    program.write_text(f'#!/bin/sh\nsleep {seconds}; exec /bin/cat "$@"\n')
+    program.chmod(0o755)
+    runner.environment["PATH"] = f"{runner.folder.parent}:{os.environ['PATH']}"
     script = """
 PW=$PWD/pw_a.txt
 [ -f $PW ] && ./kinit alice < $PW

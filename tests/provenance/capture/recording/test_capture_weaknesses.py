@@ -128,7 +128,11 @@ def test_large_file_that_is_written_anew_is_told(runner: Runner) -> None:
     with (runner.folder / "big.root").open("wb") as stream:
         stream.truncate(17 << 20)
 
-    runner("run", "--", "cp", "/dev/null", "big.root")
+    program = runner.folder.parent / "cp"
+    program.write_text('#!/bin/sh\nsleep 0.4; exec /bin/cp "$@"\n')
+    program.chmod(0o755)
+
+    runner("run", "--", program, "/dev/null", "big.root")
 
     record, _ = only_entry(runner)
     assert "inputs" not in record

@@ -19,7 +19,7 @@ import pytest
 from jobprov.provenance.records.gaps.findings import Findings
 from jobprov.provenance.records.gaps.gaps import find_gaps
 from jobprov.provenance.records.reading.decoding import decode_record
-from tests.library.hook import VERSIONS, Runner, find_python, only_entry
+from tests.library.hook import VERSIONS, Runner, find_python
 from tests.library.servers.hook_service import Service
 
 

@@ -82,10 +82,15 @@ def test_what_an_earlier_step_made_is_no_input(site: Site) -> None:
     assert list(inputs_of(record)) == ["gen.mac"]
 
 
-def test_secret_in_a_file_that_is_changed_is_taken_out(site: Site) -> None:
+@pytest.mark.parametrize("seconds", [0, pytest.param(0.4, marks=pytest.mark.slow)])
+def test_secret_in_a_file_that_is_changed_is_taken_out(site: Site, seconds: float) -> None:
+    """Whether the program that changes it is seen or not."""
     (site.job / "gen.mac").write_text("password = hunter2hunter2\n")
+    editor = site.job.parent / "programs" / "edit"
+    editor.write_text(f"#!/bin/sh\nsleep {seconds}; sed -i s/=/:/ $1\n")
+    editor.chmod(0o755)
 
-    site.run("sed -i s/=/:/ gen.mac\n")
+    site.run("edit gen.mac\n")
 
     record, blobs = only_entry(site.runner)
     assert not any(b"hunter2" in content for content in blobs.values())

@@ -586,20 +586,24 @@ def test_files_that_jobsub_unpacked_for_the_job_are_kept_or_named(site: Site) ->
     with (unpacked / "larsoft.tar").open("wb") as large:
         large.truncate(17 << 20)
 
+    (unpacked / "noise.dat").write_text("4 5 6\n")
+
     record = site.record(
-        "cp $INPUT_TAR_DIR_LOCAL/wrapper.fcl .; cat $INPUT_TAR_DIR_LOCAL/flux.dat",
+        "cp $INPUT_TAR_DIR_LOCAL/wrapper.fcl .; cat $INPUT_TAR_DIR_LOCAL/flux.dat\n"
+        "{ cat; sleep 0.4; } < $INPUT_TAR_DIR_LOCAL/noise.dat",
         INPUT_TAR_DIR_LOCAL=str(unpacked),
     )
 
     kept = {file["path"]: file["role"] for file in record["inputs"]}
     assert kept[str(unpacked / "flux.dat")] == "configuration"
+    assert kept[str(unpacked / "noise.dat")] == "configuration", "though it was seen open"
     assert kept[str(unpacked / "wrapper.fcl")] == "configuration"
     assert str(unpacked / "bin" / "setup.sh") in by_path(record["scripts"])
     assert str(unpacked / "larsoft.tar") not in kept
     (gap,) = [gap for gap in record["weaknesses"] if gap["name"] == str(unpacked)]
     assert (gap["kind"], gap["detail"]) == (
         "code-unknown",
-        "jobsub unpacked it, and not all of its files are kept: 1 of 4",
+        "jobsub unpacked it, and not all of its files are kept: 1 of 5",
     )
 
 

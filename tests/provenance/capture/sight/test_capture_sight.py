@@ -530,7 +530,13 @@ def test_small_input_is_kept_before_the_job_removes_it(site: Site) -> None:
 
 
 @pytest.mark.slow
-def test_input_that_was_copied_in_is_no_output(site: Site) -> None:
+@pytest.mark.parametrize("seconds", [0, 0.5])
+def test_input_that_was_copied_in_is_no_output(site: Site, seconds: float) -> None:
+    """It is one input, however long the copy takes, so that its source is seen open."""
+    copier = site.job.parent / "programs" / "cp"
+    copier.write_text(f'#!/bin/sh\nexec < "$1"; sleep {seconds}; exec /bin/cp "$@"\n')
+    copier.chmod(0o755)
+
     record = site.record(
         """
         cp $INPUTS/raw.root .

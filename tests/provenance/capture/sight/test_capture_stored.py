@@ -180,10 +180,36 @@ def test_files_that_are_open_in_the_storage_for_a_moment_are_outputs(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("storage")
-def test_file_that_is_removed_from_the_storage_is_no_output(runner: Runner) -> None:
-    record = record_of(runner, 'echo data > out.root; mv out.root "$STORE/x.root"; rm "$STORE"/x*')
+@pytest.mark.parametrize("removal", ['rm "$STORE"/x*', 'rm -r "$STORE/run"'])
+def test_file_that_is_removed_from_the_storage_is_no_output(runner: Runner, removal: str) -> None:
+    """However long its copy and the removal take."""
+    for name in ("cp", "rm"):
+        program = runner.folder.parent / name
+        program.write_text(f'#!/bin/sh\nsleep 0.3; exec /bin/{name} "$@"\n')
+        program.chmod(0o755)
+    runner.environment["PATH"] = f"{runner.folder.parent}:{os.environ['PATH']}"
+    place = '"$STORE/x.root"' if "x*" in removal else '"$STORE/run/x.root"'
+
+    script = (
+        f'mkdir "$STORE/run"; echo data > out.root; cp out.root {place}; rm out.root; {removal}'
+    )
+    record = record_of(runner, script)
 
     assert "outputs" not in record
+
+
+@pytest.mark.slow
+def test_what_a_program_read_elsewhere_is_no_copy_of_its_output(runner: Runner) -> None:
+    """Though both hold the same, and the folder is known since the program was seen."""
+    program = runner.folder.parent / "reader"
+    program.write_text('#!/bin/sh\nsleep 0.4; cat "$1"\n')
+    program.chmod(0o755)
+    runner.environment["TMPDIR"] = str(runner.folder.parent)
+
+    record = record_of(runner, f"list=$(mktemp); echo 1 > $list; {program} $list > out.dat")
+
+    (output,) = record["outputs"]
+    assert (output["name"], "location" in output) == ("out.dat", False)
 
 
 @pytest.mark.slow
