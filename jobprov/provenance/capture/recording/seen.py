@@ -116,9 +116,8 @@ class Seen:
                 known.append(entry["location"])
         known += [os.path.realpath(path) for path in known if not is_url(path)]
         opened = None if watch is None else watch.files
-        lying = seen.of_lying(self._step.name, known, self.outputs.is_ours)
-        known += [os.path.abspath(entry["path"]) for entry in lying]
-        self.inputs = of_steps + seen.of_command(self._step.name, known, opened) + lying
+        is_ours = self.outputs.is_ours
+        self.inputs = of_steps + seen.of_command(self._step.name, known, opened, is_ours)
         if self._code is not None and not self._sight.is_hurried:
             named = NamedFiles(self._draft, self._code, [*self._step.inputs, *self.inputs])
             # a job script of several steps names the files of all of them

@@ -86,9 +86,40 @@ class SeenInputs:
         return entries
 
     def of_command(
-        self, step: str, known: Iterable[str], opened: Optional[OpenFiles]
+        self,
+        step: str,
+        known: Collection[str],
+        opened: Optional[OpenFiles],
+        is_ours: Callable[[str], bool],
     ) -> List[Entry]:
-        """Return the other files that programs named or held open, but for known absolute paths."""
+        """Return the other files that programs named or held open, but for known absolute paths.
+
+        With them, as they were before, small files that lay there and that the command changed;
+        `is_ours` tells what other jobs of a folder may have changed.
+        """
+        files = self._find_read(opened)
+        fetched = {self._source_of(path) for path in files}
+        skipped = {*known, *files_of_code(self._draft), *places.files_of_own_streams()}
+        for path in list(files):
+            if path in skipped or path in fetched or path.endswith(_NO_INPUTS):
+                del files[path]
+        changed = self._lying_files(skipped, is_ours)
+        entries = []
+        for path in changed:
+            role = role_of(path) if files.pop(path, None) is not None else "configuration"
+            entries.append(dict(self._describe_lying(path), role=role, step=step))
+        if len(files) > _MOST_INPUTS:
+            sentence = "only {} of {} inputs that were seen are recorded"
+            self._draft.weaken(
+                "children-unseen", "inputs", sentence.format(_MOST_INPUTS, len(files))
+            )
+        for source, file in list(files.items())[:_MOST_INPUTS]:
+            fetched_from = None if source == file.path else source
+            entries.append(dict(self._describe(file, "seen", fetched_from), step=step))
+        return entries
+
+    def _find_read(self, opened: Optional[OpenFiles]) -> Dict[str, SeenFile]:
+        """Return {absolute path or address: file} of what programs named, copied or held open."""
         files: Dict[str, SeenFile] = {}
         for program in self._sight.programs:
             if not program.is_step:
@@ -99,22 +130,7 @@ class SeenInputs:
                     files[copy.source] = copy.file
         if opened is not None:
             files.update((file.path, file) for file in self._held_open(opened))
-        fetched = [self._source_of(path) for path in files]
-        own = [*files_of_code(self._draft), *places.files_of_own_streams()]
-        for path in [*known, *own, *fetched]:
-            files.pop(path or "", None)
-        for path in [path for path in files if path.endswith(_NO_INPUTS)]:
-            del files[path]
-        if len(files) > _MOST_INPUTS:
-            sentence = "only {} of {} inputs that were seen are recorded"
-            self._draft.weaken(
-                "children-unseen", "inputs", sentence.format(_MOST_INPUTS, len(files))
-            )
-        entries = []
-        for source, file in list(files.items())[:_MOST_INPUTS]:
-            fetched_from = None if source == file.path else source
-            entries.append(dict(self._describe(file, "seen", fetched_from), step=step))
-        return entries
+        return files
 
     def of_staged_in(self, step: str, known: Collection[str]) -> List[Entry]:
         """Return what the job fetched from elsewhere, but for known paths and addresses.
@@ -153,27 +169,26 @@ class SeenInputs:
                 file = SeenFile(path, came.size_bytes)
         return file
 
-    def of_lying(
-        self, step: str, known: Iterable[str], is_ours: Callable[[str], bool]
-    ) -> List[Entry]:
-        """Return what a command changed in place of the small files in its folders, as it was.
+    def _lying_files(self, skipped: Collection[str], is_ours: Callable[[str], bool]) -> List[str]:
+        """Return the paths of small files in the command's folders that it changed or removed.
 
-        What the job itself made before, in an earlier step, is made again by a rerun. `is_ours`
-        tells what other jobs of the folder may have changed.
+        What the job itself made before, in an earlier step, is made again by a rerun.
         """
         job_began = seconds_of(self._draft.record["started_at"])
-        known_paths = {*known, *files_of_code(self._draft), *places.files_of_own_streams()}
-        entries: List[Entry] = []
+        paths: List[str] = []
         for path, (status, content) in self._sight.lying.items():
-            is_known = path in known_paths or is_private(path)
-            if is_known or status.st_ctime >= job_began or not _is_used(path, status, content):
+            if path in skipped or is_private(path) or status.st_ctime >= job_began:
                 continue
-            if places.may_be_output(path) and not places.is_log(path) and is_ours(path):
-                file = SeenFile(path, len(content))
-                digest = self._draft.add_source(content, "input " + path)
-                entry = dict(self._describe(file, "seen"), step=step, sha256=digest)
-                entries.append(dict(entry, role="configuration"))
-        return entries
+            is_kept = places.may_be_output(path) and not places.is_log(path) and is_ours(path)
+            if is_kept and _is_used(path, status, content):
+                paths.append(path)
+        return paths
+
+    def _describe_lying(self, path: str) -> Entry:
+        """Return the entry of a small file as it lay there, and keep its bytes."""
+        content = self._sight.lying[path][1]
+        digest = self._draft.add_source(content, "input " + path)
+        return dict(self._describe(SeenFile(path, len(content)), "seen"), sha256=digest)
 
     def _held_open(self, opened: OpenFiles) -> List[SeenFile]:
         files = []

@@ -883,7 +883,9 @@ def test_output_that_rucio_uploads_is_where_rucio_has_it(
 WAITER = """
 import subprocess, time
 upload = subprocess.Popen(["rucio", "upload", "--rse", "DISK", "--scope", "reco", "reco.root"])
-time.sleep(1.5)
+while ") Z " not in open("/proc/{}/stat".format(upload.pid)).read():
+    time.sleep(0.05)
+time.sleep(1.5)  # however late it ended, its exit code can be seen so long
 upload.wait()
 """
 
