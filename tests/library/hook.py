@@ -159,7 +159,10 @@ def ups_dump() -> dict[str, str]:
     return found
 
 
+HALTED = "the hook was halted for"  # what the hook says where a busy machine did that
+
+
 def missed_nothing(processes: dict[str, Any]) -> bool:
     """Tell whether a record says so of its programs; a busy machine may halt the hook a moment."""
     why: str = processes.get("why_incomplete", "")
-    return bool(processes["is_complete"]) or why.startswith("the hook was halted for")
+    return bool(processes["is_complete"]) or why.startswith(HALTED)
